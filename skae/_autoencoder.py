@@ -1,0 +1,226 @@
+"""The autoencoder as a scikit-learn transformer."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skae._base import BaseAutoencoder
+from skae._modules import AutoencoderModule, column_statistics
+from skae._sklearn import StrOptions
+from skae._training import map_rows
+from skae._validation import check_overflow
+from skae.likelihoods import Bernoulli, Gaussian, Laplace, Likelihood
+
+LOSSES = {
+    "squared_error": Gaussian(scale=1.0),
+    "absolute_error": Laplace(scale=1.0),
+    "binary_cross_entropy": Bernoulli(),
+}
+
+
+class AutoencoderTransformer(BaseAutoencoder):
+    """Compress rows to a few components with an autoencoder.
+
+    An encoder network maps a row to its code, a mirrored decoder maps the code back,
+    and both are trained together to lose as little as possible [1]_. Beside either
+    network runs a linear path that starts as PCA, so training starts from PCA's
+    reconstruction and keeps only what improves held-out rows.
+
+    Parameters
+    ----------
+    n_components : int, float or None, default=None
+        Width of the code. A float in (0, 1) takes the size at which PCA explains
+        that share of the variance (in the scaled columns); None takes 0.95 and at
+        most 64.
+    architecture : {"auto", "mlp"} or Architecture, default="auto"
+        The networks beside the linear paths; "mlp" is `MLP()`.
+    loss : {"squared_error", "absolute_error", "binary_cross_entropy"} or \
+            Likelihood, default="squared_error"
+        What a reconstruction error costs, in nats: the negative log-likelihood of
+        the normal or Laplace law of scale 1 in network space, or of the Bernoulli
+        law on logits, for which X must lie in [0, 1].
+    image_shape : tuple of int or None, default=None
+        (channels, height, width) of the image in a row.
+    scale : {"auto", "standard", "global"} or None, default="auto"
+        How columns are scaled inside; undone by `inverse_transform`. "standard"
+        centres each column and divides it by its standard deviation; "global"
+        centres each column and divides all by one common scale, as suits pixels.
+        "auto" is "global" for images and when at least half of the columns span at
+        least half the range of the widest one, None for "binary_cross_entropy",
+        else "standard".
+    init : {"pca", "random"}, default="pca"
+        Where training starts.
+    optimizer : str or type, default="adamw"
+        Name or subclass of a `torch.optim` optimiser.
+    lr : float, default=1e-3
+        Step size.
+    weight_decay : float, default=0.0
+        Weight decay of the optimiser.
+    max_epochs : int, default=100
+        Most passes over the training rows.
+    batch_size : int or "auto", default="auto"
+        Most rows of a batch; "auto" is a sixteenth of the training rows, between 16
+        and 256.
+    early_stopping : bool or "auto", default="auto"
+        Whether to hold rows out, keep the weights of the best epoch on them, and
+        stop when they stop improving. "auto" does so when at least 50 rows would be
+        held out.
+    validation_fraction : float, default=0.1
+        Share of rows to hold out.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which training stops.
+    tol : float, default=1e-4
+        Smallest improvement that counts, in nats per row.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit: its scaling, weights and optimiser.
+    device : str, default="auto"
+        "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
+    random_state : int, RandomState or None, default=None
+        Source of all randomness. With an int, fits on the same machine with the same
+        number of threads agree to the bit; None draws one number from numpy's
+        global generator, as everywhere in scikit-learn.
+    verbose : int, default=0
+        Whether to print a line each epoch.
+    callbacks : list of skorch callbacks or None, default=None
+        Called in training, on copies; not part of a pickle.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Width of the code.
+    net_ : skorch.NeuralNet
+        The fitted net, for experts.
+    module_ : torch.nn.Module
+        Its module.
+    history_ : pandas.DataFrame
+        One row an epoch: losses and their terms on training and validation rows in
+        nats per row, step size, seconds. Epoch 0 is the start.
+    loss_curve_, validation_curve_ : ndarray of shape (n_epochs_,)
+        Two columns of it; `validation_curve_` is None without held-out rows.
+    n_epochs_, best_epoch_ : int
+        How many epochs there were, and which one's weights were kept.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if they have any.
+
+    See Also
+    --------
+    VAETransformer : Gives a distribution over codes and a density over rows.
+    sklearn.decomposition.PCA : Where training starts.
+
+    References
+    ----------
+    .. [1] G. Hinton, R. Salakhutdinov, "Reducing the Dimensionality of Data with
+       Neural Networks", Science 313, 2006, doi:10.1126/science.1127647.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skae import AutoencoderTransformer
+    >>> X = load_iris().data
+    >>> ae = AutoencoderTransformer(n_components=2, random_state=0).fit(X)
+    >>> ae.transform(X).shape
+    (150, 2)
+    >>> bool(ae.score(X) > 0.95)
+    True
+    """
+
+    _likelihoods = LOSSES
+    _likelihood_parameter = "loss"
+
+    _parameter_constraints = BaseAutoencoder._parameter_constraints | {
+        "loss": [StrOptions(set(LOSSES)), Likelihood],
+    }
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        architecture="auto",
+        loss="squared_error",
+        image_shape=None,
+        scale="auto",
+        init="pca",
+        optimizer="adamw",
+        lr=1e-3,
+        weight_decay=0.0,
+        max_epochs=100,
+        batch_size="auto",
+        early_stopping="auto",
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        warm_start=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        callbacks=None,
+    ):
+        self.n_components = n_components
+        self.architecture = architecture
+        self.loss = loss
+        self.image_shape = image_shape
+        self.scale = scale
+        self.init = init
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    def _make_module(self, **settings):
+        return AutoencoderModule(**settings)
+
+    def score_samples(self, X):
+        """Return minus the squared reconstruction error of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,)
+            In the squared units of X; higher is more like the training rows.
+        """
+        return -self.reconstruction_error(X)
+
+    def score(self, X, y=None):
+        """Return the share of the variance of X that the code explains.
+
+        One minus the squared reconstruction error over the squared deviation from
+        the column means, both in the model's own scaling, so that a column's unit of
+        measure does not decide how much it counts. PCA's explained variance ratio,
+        on scaled columns, is the same quantity.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        score : float
+            At most 1. If X does not vary, 1 for a perfect reconstruction, else 0.
+        """
+        check_is_fitted(self)
+        X = self._check_rows(X)
+        errors = check_overflow(map_rows(self.module_, "rescaled_errors", X), X)
+        deviations = column_statistics(X).std / self.module_.scaler.scale.cpu().numpy()
+        error = errors.sum(dtype=np.float64)
+        variance = len(X) * np.square(deviations).sum()
+        if variance == 0:
+            return 1.0 if np.isclose(error, 0.0) else 0.0
+        return float(1 - error / variance)

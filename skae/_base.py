@@ -1,0 +1,380 @@
+"""What both transformers share: from X to a trained network, and from it to codes."""
+
+from abc import ABC, abstractmethod
+from copy import deepcopy
+
+import numpy as np
+import pandas as pd
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils.validation import check_is_fitted
+
+from skae._device import resolve_device
+from skae._random import draw_seed
+from skae._setup import (
+    check_parameters,
+    check_support,
+    plan_training,
+    split_rows,
+    start_module,
+)
+from skae._sklearn import (
+    Integral,
+    Interval,
+    Real,
+    RealNotInt,
+    StrOptions,
+    check_feature_names,
+    check_n_features,
+    get_feature_names,
+)
+from skae._training import (
+    OPTIMIZERS,
+    SklearnCallbackBridge,
+    best_epoch,
+    check_skorch_callbacks,
+    export_net,
+    failures_explained,
+    map_rows,
+    restore_net,
+    tidy_history,
+    train,
+)
+from skae._validation import check_codes, check_overflow, check_rows
+from skae.architectures import Architecture
+
+
+class BaseAutoencoder(
+    ClassNamePrefixFeaturesOutMixin,
+    CallbackSupportMixin,
+    TransformerMixin,
+    BaseEstimator,
+    ABC,
+):
+    """Base class of the transformers.
+
+    A subclass has parameters, `_likelihoods` (shorthands by name),
+    `_likelihood_parameter` (which parameter takes them) and `_make_module`.
+    """
+
+    _parameter_constraints = {
+        "n_components": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
+            None,
+        ],
+        "architecture": [StrOptions({"auto", "mlp"}), Architecture],
+        "image_shape": [tuple, list, None],
+        "scale": [StrOptions({"auto", "standard", "global"}), None],
+        "init": [StrOptions({"pca", "random"})],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "early_stopping": [StrOptions({"auto"}), "boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "callbacks": [list, None],
+    }
+
+    @abstractmethod
+    def _make_module(self, **settings):
+        """Return the untrained module of the given settings."""
+
+    # -- training ----------------------------------------------------------------------
+
+    @with_callbacks
+    def fit(self, X, y=None):
+        """Train the network on X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows: finite numbers of any float or integer dtype. With `image_shape`
+            also (n_samples, channels, height, width).
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. An error or an interrupt leaves it as it was.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or X is invalid; nothing has been trained then.
+        FloatingPointError
+            If the loss was not finite even after a retry with a smaller step.
+        """
+        resume = self.warm_start and self.__sklearn_is_fitted__()
+        return self._fit(X, y, resume=resume, streaming=False)
+
+    @with_callbacks
+    def partial_fit(self, X, y=None):
+        """Train the network for one pass over X, going on from where it is.
+
+        The first call fixes the scaling, `n_components_` and the start from its X.
+        There is no early stopping and no KL warm-up: the length of a stream is
+        unknown.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, as in `fit`.
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. An error or an interrupt leaves it as it was.
+
+        Raises
+        ------
+        ValueError
+            If `early_stopping=True`, or as in `fit`.
+        """
+        if self.early_stopping is True:
+            raise ValueError(
+                "early_stopping=True has no meaning in partial_fit, which is one pass "
+                "over X; use early_stopping='auto' or False, or fit"
+            )
+        return self._fit(X, y, resume=self.__sklearn_is_fitted__(), streaming=True)
+
+    def _fit(self, X, y, *, resume, streaming):
+        check_parameters(self)
+        X, names = self._check_training_rows(X, resume)
+        seed = draw_seed(self.random_state)
+        rows = split_rows(self, X, streaming=streaming, seed=seed)
+        plan = plan_training(self, rows, streaming=streaming)
+        skorch_callbacks = check_skorch_callbacks(self.callbacks)
+        if resume:
+            module, optimizer_state, history = self._resumed()
+        else:
+            module = start_module(self, rows, seed=seed)
+            optimizer_state = history = None
+
+        def attributes(net):
+            return self._fitted_attributes(net, X, names, seed, history)
+
+        context = self._init_callback_context(max_subtasks=plan.max_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        bridge = SklearnCallbackBridge(self, context, X, attributes)
+        callbacks = [*skorch_callbacks, bridge]
+        with failures_explained(self, rows, names, module):
+            net = train(module, rows, plan, callbacks, optimizer_state)
+        net.forget(bridge, moments=not (streaming or self.warm_start))
+        self._become(attributes(net))
+        context.call_on_fit_task_end(
+            estimator=self, X=X, y=y, reconstruction_attributes={}
+        )
+        return self
+
+    def _check_training_rows(self, X, resume):
+        """Return the rows of X and their column names (None without names)."""
+        if resume:
+            names = getattr(self, "feature_names_in_", None)
+            X = self._check_rows(X)
+            self._check_same_shape()
+        else:
+            names = get_feature_names(X)
+            X = check_rows(X, estimator=self, names=names, image_shape=self.image_shape)
+        check_support(self, X, names)
+        return X, names
+
+    def _check_same_shape(self):
+        """Raise ValueError if training cannot go on with today's `n_components`."""
+        wanted = self.n_components
+        if isinstance(wanted, Integral) and wanted != self.n_components_:
+            raise ValueError(
+                f"n_components={wanted}, but training would go on from a network with "
+                f"n_components_={self.n_components_}; use warm_start=False and fit"
+            )
+
+    def _resumed(self):
+        """Return a copy of the fitted module, its optimiser's state, its history.
+
+        A copy, because a fitted module never changes: other threads may use it, and
+        an error must leave it as it was.
+        """
+        optimizer_state = deepcopy(self.net_.optimizer_.state_dict())
+        return deepcopy(self.net_.module_), optimizer_state, self._history
+
+    def _fitted_attributes(self, net, X, names, seed, previous_history):
+        """Return every attribute that fitting sets."""
+        history = tidy_history(net, previous_history)
+        attributes = {
+            "net_": net,
+            "n_features_in_": net.module_.n_features,
+            "n_components_": net.module_.n_components,
+            "n_epochs_": int(history["epoch"][-1]),
+            "best_epoch_": best_epoch(net, history),
+            "_history": history,
+            "_seed": seed,
+        }
+        if names is not None:
+            attributes["feature_names_in_"] = names
+        return attributes
+
+    def _become(self, attributes):
+        """Replace whatever an earlier fit has set."""
+        fitted = [name for name in vars(self) if name.endswith("_")]
+        for name in fitted:
+            if name not in attributes:
+                delattr(self, name)
+        vars(self).update(attributes)
+
+    # -- inference ---------------------------------------------------------------------
+
+    def transform(self, X):
+        """Return the codes of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components_)
+            float32 if X is float32, else float64; computed in that precision. For a
+            VAE the mean of the posterior: two calls agree.
+        """
+        return self._map(X, "transform")
+
+    def inverse_transform(self, Z):
+        """Return the rows that codes stand for, in the units of X.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components_)
+            Codes.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The mean of each row given its code.
+        """
+        check_is_fitted(self)
+        Z = check_codes(Z, n_components=self.n_components_, estimator=self)
+        return check_overflow(map_rows(self.module_, "inverse_transform", Z), Z, "Z")
+
+    def reconstruct(self, X):
+        """Return what is left of X after encoding and decoding.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        X_reconstructed : ndarray of shape (n_samples, n_features)
+            In the units of X.
+        """
+        return self._map(X, "reconstruct")
+
+    def reconstruction_error(self, X, per_feature=False):
+        """Return the squared error of reconstructing each row, in the units of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        per_feature : bool, default=False
+            Whether to return each feature's part instead of their sum.
+
+        Returns
+        -------
+        error : ndarray of shape (n_samples,) or (n_samples, n_features)
+            Squared error, float64.
+        """
+        check_is_fitted(self)
+        X = self._check_rows(X)
+        reconstructed = map_rows(self.module_, "reconstruct", X)
+        errors = np.square(X.astype(np.float64) - check_overflow(reconstructed, X))
+        return errors if per_feature else errors.sum(axis=1)
+
+    def _map(self, X, method, *args, **options):
+        """Check X, apply a method of the module to its rows, check the result."""
+        check_is_fitted(self)
+        X = self._check_rows(X)
+        return check_overflow(map_rows(self.module_, method, X, *args, **options), X)
+
+    def _check_rows(self, X):
+        """Return X as rows like those that the estimator was fitted on."""
+        check_feature_names(self, X, reset=False)
+        names = getattr(self, "feature_names_in_", None)
+        X = check_rows(X, estimator=self, names=names, image_shape=self.image_shape)
+        check_n_features(self, X, reset=False)
+        return X
+
+    # -- fitted state ------------------------------------------------------------------
+
+    @property
+    def module_(self):
+        """The fitted `nn.Module`. It never changes: training works on a copy."""
+        check_is_fitted(self)
+        return self.net_.module_
+
+    @property
+    def history_(self):
+        """What happened at every epoch, a DataFrame with one row each."""
+        check_is_fitted(self)
+        return pd.DataFrame(self._history).astype({"epoch": int})
+
+    @property
+    def loss_curve_(self):
+        """Training loss of epochs 1 to `n_epochs_`, in nats per row."""
+        check_is_fitted(self)
+        return self._history["train_loss"][self._history["epoch"] > 0]
+
+    @property
+    def validation_curve_(self):
+        """Validation loss of epochs 1 to `n_epochs_`, in nats per row; or None."""
+        check_is_fitted(self)
+        curve = self._history["validation_loss"][self._history["epoch"] > 0]
+        return None if np.isnan(curve).all() else curve
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def __sklearn_is_fitted__(self):
+        return "net_" in vars(self)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def __getstate__(self):
+        # Plain arrays and parameters: small, the same bytes each time, and no object
+        # of torch or skorch, whose pickles run code.
+        state = dict(super().__getstate__())
+        net = state.pop("net_", None)
+        if net is not None:
+            state["_net_state"] = export_net(net)
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        net_state = state.pop("_net_state", None)
+        if net_state is not None:
+            device = str(resolve_device(state["device"]))
+            state["net_"] = restore_net(net_state, device)
+        super().__setstate__(state)

@@ -1,0 +1,154 @@
+"""The network of an autoencoder: scaler, encoder, decoder, likelihood."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from skae._modules._linear_path import LinearPath
+from skae._modules._scaler import Scaler
+
+
+class AutoencoderOutput(NamedTuple):
+    """What a forward pass returns."""
+
+    Z: Tensor  # (n_rows, n_components), codes
+    params: Tensor  # (n_rows, n_features), decoder output before the likelihood
+
+
+class AutoencoderModule(nn.Module):
+    """Encoder and decoder around a code, and the loss between row and reconstruction.
+
+    `forward` and `loss` work in network space and train; `transform`,
+    `inverse_transform` and the like take and return the units of X and are for
+    inference, in evaluation mode.
+
+    Parameters
+    ----------
+    n_features, n_components : int
+        Widths of a row and of its code.
+    architecture : Architecture
+        Builds the networks beside the linear paths.
+    likelihood : Likelihood
+        The law of a row given the decoder's output.
+    rng : Rng
+        Source of the weights and of all noise in training; part of the module's
+        state.
+    """
+
+    #: Names of the loss terms that `loss` returns beside the loss.
+    terms = ("reconstruction",)
+
+    #: Encoder outputs per component.
+    n_outputs_per_component = 1
+
+    def __init__(self, *, n_features, n_components, architecture, likelihood, rng):
+        super().__init__()
+        self.n_features = n_features
+        self.n_components = n_components
+        self.architecture = architecture
+        self.likelihood = likelihood
+        self.rng = rng
+
+        n_codes = self.n_outputs_per_component * n_components
+        encoder = architecture.build_encoder(n_features, n_codes, rng)
+        decoder = architecture.build_decoder(n_components, n_features, rng)
+        self.scaler = Scaler(n_features)
+        self.encoder = LinearPath(n_features, n_codes, encoder, rng)
+        self.decoder = LinearPath(n_components, n_features, decoder, rng)
+        self.likelihood_parameters = nn.ParameterDict()
+        self._start_likelihood(noise_variance=1.0)
+
+    def settings(self):
+        """Return the arguments that rebuild this module, but for the weights."""
+        return {
+            "n_features": self.n_features,
+            "n_components": self.n_components,
+            "architecture": self.architecture,
+            "likelihood": self.likelihood,
+        }
+
+    @property
+    def dtype(self):
+        """The dtype of the weights."""
+        return self.decoder.linear.weight.dtype
+
+    # -- the start ---------------------------------------------------------------
+
+    def start_at_pca(self, axes):
+        """Make the network PCA on the given `PrincipalAxes`."""
+        _, components = axes.padded(self.n_components)
+        surrogate = self.likelihood.surrogate(axes.mean)
+        self.encoder.start_at(components, -components @ axes.mean)
+        self.decoder.start_at(surrogate.gain * components.T, surrogate.bias)
+        discarded = axes.total_variance - axes.eigenvalues[: self.n_components].sum()
+        self._start_likelihood(max(discarded, 0.0) / self.n_features)
+
+    def _start_likelihood(self, noise_variance):
+        for name, value in self.likelihood.initial_parameters(noise_variance).items():
+            self.likelihood_parameters[name] = nn.Parameter(torch.tensor(value))
+
+    # -- training, in network space ------------------------------------------------
+
+    def set_warmup(self, share):
+        """Set the share, from 0 to 1, of the terms that training phases in: none."""
+
+    def schedule(self):
+        """Return what is in force now and belongs in the history, by name."""
+        return {}
+
+    def encode(self, U):
+        """Return the codes of rows in network space."""
+        return self.encoder(U)
+
+    def forward(self, U, rng=None):
+        """Return the `AutoencoderOutput` of rows in network space."""
+        Z = self.encode(U)
+        return AutoencoderOutput(Z, self.decoder(Z))
+
+    def loss(self, output, U):
+        """Return the mean loss and its terms, in nats per row.
+
+        Parameters
+        ----------
+        output : AutoencoderOutput
+            What `forward` returned.
+        U : Tensor of shape (n_rows, n_features)
+            The rows to reconstruct, in network space.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+        terms : dict of str to Tensor of shape ()
+            Detached, one for each name in `self.terms`.
+        """
+        reconstruction = -self.log_prob(output.params, U).mean()
+        return reconstruction, {"reconstruction": reconstruction.detach()}
+
+    def log_prob(self, params, U):
+        """Return log p(u | z) of rows, in nats, summed over features."""
+        log_prob = self.likelihood.log_prob(params, U, **self.likelihood_parameters)
+        return log_prob.sum(dim=-1)  # (..., n_rows)
+
+    # -- inference, in the units of X ----------------------------------------------
+
+    def to_network_space(self, X):
+        """Return rows in the units of X as rows of the network."""
+        return self.scaler(X, self.dtype)
+
+    def transform(self, X):
+        """Return the codes of rows X."""
+        return self.encode(self.to_network_space(X))
+
+    def inverse_transform(self, Z):
+        """Return the mean rows of codes Z, in the units of X."""
+        return self.scaler.inverse(self.likelihood.mean(self.decoder(Z)))
+
+    def reconstruct(self, X):
+        """Return what is left of rows X after encoding and decoding."""
+        return self.inverse_transform(self.transform(X))
+
+    def rescaled_errors(self, X):
+        """Return every entry's squared reconstruction error in network space."""
+        U = self.to_network_space(X)
+        return (U - self.likelihood.mean(self.decoder(self.encode(U)))).square()

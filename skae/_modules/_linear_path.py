@@ -1,0 +1,41 @@
+"""A linear map with a network beside it."""
+
+import torch
+from torch import nn
+
+from skae.architectures._layers import linear, zero_output
+
+
+class LinearPath(nn.Module):
+    """The sum of a linear map and a network: `x -> W x + b + network(x)`.
+
+    Set to principal axes, and with a network that starts at zero, it *is* PCA; the
+    network then learns what PCA leaves.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+        Widths.
+    network : nn.Module or None
+        The nonlinear half; None for a linear model.
+    rng : Rng
+        Source of the random start.
+    """
+
+    def __init__(self, n_inputs, n_outputs, network, rng):
+        super().__init__()
+        self.linear = linear(n_inputs, n_outputs, rng)
+        self.network = network
+
+    def forward(self, X):
+        """Return the sum of both for rows X."""
+        if self.network is None:
+            return self.linear(X)
+        return self.linear(X) + self.network(X)
+
+    def start_at(self, weight, bias):
+        """Make this the linear map `X @ weight.T + bias` (ndarrays)."""
+        with torch.no_grad():
+            self.linear.weight.copy_(torch.from_numpy(weight))
+            self.linear.bias.copy_(torch.from_numpy(bias))
+        zero_output(self.network)

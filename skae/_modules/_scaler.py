@@ -1,0 +1,118 @@
+"""From the units of X to network space and back, in float64."""
+
+import numpy as np
+import torch
+from torch import nn
+
+# Rows per chunk when a statistic is taken over X: about 16 MB of float64.
+CHUNK_CELLS = 2**21
+
+# A column whose deviation is this small beside its size is rounding noise.
+CONSTANT_TOLERANCE = 10 * np.finfo(np.float64).eps
+
+# Columns are "of one kind" when this share of them has at least this share of the
+# widest range; see `choose_scaling`.
+KIND_SHARE = 0.5
+KIND_RANGE = 0.5
+
+
+class ColumnStatistics:
+    """Mean, standard deviation, minimum and maximum of every column.
+
+    Attributes
+    ----------
+    mean, std, minimum, maximum : ndarray of shape (n_features,), float64
+        `std` divides by n, and is 0 for a constant column.
+    """
+
+    def __init__(self, mean, std, minimum, maximum):
+        self.mean = mean
+        self.std = std
+        self.minimum = minimum
+        self.maximum = maximum
+
+
+def iterate_chunks(X, rows=None):
+    """Yield X, or the given rows of it, as float64 arrays of moderate size."""
+    n_rows = len(X) if rows is None else len(rows)
+    step = max(1, CHUNK_CELLS // X.shape[1])
+    for start in range(0, n_rows, step):
+        stop = start + step
+        chunk = X[start:stop] if rows is None else X[rows[start:stop]]
+        yield np.asarray(chunk, dtype=np.float64)
+
+
+def column_statistics(X, rows=None):
+    """Return the `ColumnStatistics` of X, or of the given rows of it."""
+    n_rows = len(X) if rows is None else len(rows)
+    total, minimum, maximum = 0.0, np.inf, -np.inf
+    for chunk in iterate_chunks(X, rows):
+        total = total + chunk.sum(axis=0)
+        minimum = np.minimum(minimum, chunk.min(axis=0))
+        maximum = np.maximum(maximum, chunk.max(axis=0))
+    mean = np.clip(total / n_rows, minimum, maximum)
+    # Deviations are measured in units of the range, so that the squares of tiny
+    # values do not vanish.
+    span = np.where(maximum > minimum, maximum - minimum, 1.0)
+    squares = sum(
+        np.square((chunk - mean) / span).sum(axis=0)
+        for chunk in iterate_chunks(X, rows)
+    )
+    std = span * np.sqrt(squares / n_rows)
+    largest = np.maximum(np.abs(minimum), np.abs(maximum))
+    std = np.where(std <= CONSTANT_TOLERANCE * largest, 0.0, std)
+    return ColumnStatistics(mean, std, minimum, maximum)
+
+
+def choose_scaling(statistics):
+    """Return "global" for columns of one kind, else "standard".
+
+    Pixels, spectra and other columns in one unit share one range; columns with units
+    of their own do not. X is of one kind when at least half of its varying columns
+    have a range (maximum minus minimum) of at least half the widest.
+    """
+    spans = (statistics.maximum - statistics.minimum)[statistics.std > 0]
+    if len(spans) == 0:
+        return "standard"
+    of_one_kind = np.mean(spans >= KIND_RANGE * spans.max()) >= KIND_SHARE
+    return "global" if of_one_kind else "standard"
+
+
+class Scaler(nn.Module):
+    """An invertible shift and rescaling of every column, in float64.
+
+    Network space is `(X - center) / scale`. The buffers stay float64 whatever the
+    weights' dtype is: float32 would lose the digits of a column like 1e6 + noise.
+    """
+
+    def __init__(self, n_features):
+        super().__init__()
+        self.register_buffer("center", torch.zeros(n_features, dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(n_features, dtype=torch.float64))
+
+    def fit(self, statistics, scaling):
+        """Set center and scale by "standard", "global", or None (identity)."""
+        if scaling is None:
+            return self
+        if scaling == "standard":
+            scale = np.where(statistics.std > 0, statistics.std, 1.0)
+        else:
+            largest = statistics.std.max()
+            # relative to the largest, lest the square of a tiny deviation vanish
+            ratio = np.sqrt(np.mean((statistics.std / (largest or 1.0)) ** 2))
+            scale = np.full_like(statistics.std, (largest * ratio) or 1.0)
+        self.center.copy_(torch.from_numpy(statistics.mean))
+        self.scale.copy_(torch.from_numpy(scale))
+        return self
+
+    def forward(self, X, dtype):
+        """Return X in network space, of the given dtype."""
+        return ((X.to(torch.float64) - self.center) / self.scale).to(dtype)
+
+    def inverse(self, U):
+        """Return U in the units of X, of the dtype of U."""
+        return (U.to(torch.float64) * self.scale + self.center).to(U.dtype)
+
+    def log_jacobian(self):
+        """Return log |du/dx| of one row, in nats: minus the sum of log scales."""
+        return -self.scale.log().sum()

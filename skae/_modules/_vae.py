@@ -1,0 +1,212 @@
+"""The network of a variational autoencoder."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skae._modules._autoencoder import AutoencoderModule
+from skae._modules._divergences import (
+    kl_to_standard_normal,
+    log_normal,
+    log_standard_normal,
+    reparameterise,
+    sampled_kl,
+)
+from skae._modules._pca import linear_vae
+from skae._random import Rng
+
+# exp(log_var) overflows float32 above 88, and squares of it above 44.
+LOG_VAR_RANGE = (-30.0, 30.0)
+
+# Draws are taken in blocks of this size, whatever the memory at hand, so that the
+# same draws meet every row.
+DRAWS_PER_BLOCK = 64
+
+
+class VAEOutput(NamedTuple):
+    """What a forward pass returns; n_rows counts each of `n_draws` draws of a row."""
+
+    Z: Tensor  # (n_draws * n_rows, n_components), draws from the posterior
+    mean: Tensor  # (n_draws * n_rows, n_components)
+    log_var: Tensor  # (n_draws * n_rows, n_components)
+    params: Tensor  # (n_draws * n_rows, n_features)
+
+
+class VAEModule(AutoencoderModule):
+    """Encoder to a normal posterior, decoder, and the ELBO between them.
+
+    Parameters
+    ----------
+    beta : float
+        Weight of the KL term.
+    free_bits : float
+        Nats per component that the KL term does not charge for.
+    n_draws : int
+        Draws from the posterior of each row and step.
+    elbo : {"analytic", "monte_carlo"}
+        The KL term in closed form, or estimated at the draws.
+    **settings : object
+        As for `AutoencoderModule`.
+    """
+
+    terms = ("reconstruction", "kl")
+    n_outputs_per_component = 2
+
+    def __init__(self, *, beta, free_bits, n_draws, elbo, **settings):
+        super().__init__(**settings)
+        self.beta = beta
+        self.free_bits = free_bits
+        self.n_draws = n_draws
+        self.elbo_estimate = elbo
+        self.warmup = 1.0  # share of beta in force; training raises it from 0 to 1
+
+    def settings(self):
+        """Return the arguments that rebuild this module, but for the weights."""
+        return super().settings() | {
+            "beta": self.beta,
+            "free_bits": self.free_bits,
+            "n_draws": self.n_draws,
+            "elbo": self.elbo_estimate,
+        }
+
+    # -- the start ---------------------------------------------------------------
+
+    def start_at_pca(self, axes):
+        """Make the network the optimal linear VAE on the given `PrincipalAxes`."""
+        eigenvalues, components = axes.padded(self.n_components)
+        surrogate = self.likelihood.surrogate(axes.mean)
+        start = linear_vae(
+            surrogate.gain**2 * eigenvalues,
+            surrogate.gain**2 * axes.total_variance,
+            self.n_features,
+            beta=self.beta,
+            noise=surrogate.noise_variance,
+        )
+        weight = (surrogate.gain * start.encoder_gains)[:, None] * components
+        log_var = np.log(start.posterior_variances)
+        self.encoder.start_at(
+            np.vstack([weight, np.zeros_like(weight)]),
+            np.concatenate([-weight @ axes.mean, log_var]),
+        )
+        self.decoder.start_at(components.T * start.loadings, surrogate.bias)
+        self._start_likelihood(start.noise_variance)
+
+    # -- training, in network space ------------------------------------------------
+
+    def set_warmup(self, share):
+        """Set the share of beta in force in training, from 0 to 1."""
+        self.warmup = share
+
+    def schedule(self):
+        """Return the beta in force in training."""
+        return {"beta": self.beta * self.warmup}
+
+    def posterior(self, U):
+        """Return mean and log-variance of q(z | u), each (n_rows, n_components)."""
+        mean, log_var = self.encoder(U).chunk(2, dim=-1)
+        return mean, log_var.clamp(*LOG_VAR_RANGE)
+
+    def encode(self, U):
+        """Return the posterior mean of rows in network space."""
+        return self.posterior(U)[0]
+
+    def forward(self, U, rng=None):
+        """Return the `VAEOutput` of rows in network space, with noise from `rng`."""
+        mean, log_var = self.posterior(U)
+        if self.n_draws > 1:
+            mean = mean.repeat(self.n_draws, 1)
+            log_var = log_var.repeat(self.n_draws, 1)
+        noise = (self.rng if rng is None else rng).normal_like(mean)
+        Z = reparameterise(mean, log_var, noise)
+        return VAEOutput(Z, mean, log_var, self.decoder(Z))
+
+    def loss(self, output, U):
+        """Return minus the ELBO at the beta in force, and its terms, in nats a row."""
+        if self.n_draws > 1:
+            U = U.repeat(self.n_draws, 1)
+        reconstruction = -self.log_prob(output.params, U).mean()
+        kl = self._kl(output).mean(dim=0)  # (n_components,)
+        charged = kl.clamp(min=self.free_bits) if self.free_bits else kl
+        terms = {"reconstruction": reconstruction.detach(), "kl": kl.sum().detach()}
+        return reconstruction + self.beta_in_force * charged.sum(), terms
+
+    def _kl(self, output):
+        if self.elbo_estimate == "monte_carlo":
+            return sampled_kl(output.Z, output.mean, output.log_var)
+        return kl_to_standard_normal(output.mean, output.log_var)
+
+    @property
+    def beta_in_force(self):
+        """Beta times the warm-up in training; beta itself in evaluation."""
+        return self.beta * self.warmup if self.training else self.beta
+
+    # -- inference, in the units of X ----------------------------------------------
+
+    def encode_distribution(self, X):
+        """Return mean and standard deviation of the posterior of rows X."""
+        mean, log_var = self.posterior(self.to_network_space(X))
+        return mean, (0.5 * log_var).exp()
+
+    def kl_of_components(self, X):
+        """Return the KL term of every row and component, in nats."""
+        return kl_to_standard_normal(*self.posterior(self.to_network_space(X)))
+
+    def elbo(self, X, noise):
+        """Return the ELBO of rows X at beta 1, in nats, in the units of X.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n_rows, n_features)
+            Rows in the user's units.
+        noise : Tensor of shape (n_draws, n_components)
+            Standard normal draws, shared by all rows.
+
+        Returns
+        -------
+        Tensor of shape (n_rows,)
+        """
+        U = self.to_network_space(X)
+        mean, log_var = self.posterior(U)
+        Z = self._draw(mean, log_var, noise)  # (n_draws, n_rows, n_components)
+        reconstruction = self._log_prob_of_draws(Z, U).mean(dim=0)
+        kl = kl_to_standard_normal(mean, log_var).sum(dim=-1)
+        return reconstruction - kl + self.scaler.log_jacobian()
+
+    def log_weights(self, X, noise):
+        """Return log p(x, z) - log q(z | x) of draws, (n_draws, n_rows), in nats."""
+        U = self.to_network_space(X)
+        mean, log_var = self.posterior(U)
+        Z = self._draw(mean, log_var, noise)
+        log_prior = log_standard_normal(Z).sum(dim=-1)
+        log_posterior = log_normal(Z, mean, log_var).sum(dim=-1)
+        log_joint = self._log_prob_of_draws(Z, U) + log_prior
+        return log_joint - log_posterior + self.scaler.log_jacobian()
+
+    def log_likelihood(self, X, n_draws, seed):
+        """Return the importance-weighted estimate of log p(x) of rows X, in nats."""
+        rng = Rng(seed)
+        total = None
+        for start in range(0, n_draws, DRAWS_PER_BLOCK):
+            block = X.new_empty(DRAWS_PER_BLOCK, self.n_components, dtype=torch.float64)
+            noise = rng.normal_like(block)[: n_draws - start].to(self.dtype)
+            block_total = self.log_weights(X, noise).logsumexp(dim=0)
+            total = (
+                block_total if total is None else torch.logaddexp(total, block_total)
+            )
+        return total - np.log(n_draws)
+
+    def sample(self, Z, rng):
+        """Return rows drawn from p(x | z) for codes Z, in the units of X."""
+        Z = Z.to(self.dtype)
+        U = self.likelihood.sample(self.decoder(Z), rng, **self.likelihood_parameters)
+        return self.scaler.inverse(U)
+
+    def _draw(self, mean, log_var, noise):
+        return reparameterise(mean, log_var, noise[:, None, :].to(mean.dtype))
+
+    def _log_prob_of_draws(self, Z, U):
+        n_draws, n_rows, n_components = Z.shape
+        params = self.decoder(Z.reshape(-1, n_components))
+        return self.log_prob(params.reshape(n_draws, n_rows, -1), U)

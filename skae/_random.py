@@ -1,0 +1,79 @@
+"""Random numbers that belong to one fit and never touch a global generator."""
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+
+def draw_seed(random_state):
+    """Return one int seed drawn from `random_state` (int, RandomState or None)."""
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+class Rng:
+    """A stream of random tensors that can be copied and pickled.
+
+    A `torch.Generator` must not be reachable by pickle or deepcopy (every copy
+    leaks a reference to `None`, pytorch issue 188032), so this wrapper copies the
+    generator's state as bytes instead.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the stream.
+    """
+
+    def __init__(self, seed):
+        self._generators = {"cpu": torch.Generator().manual_seed(seed)}
+
+    def generator(self, device="cpu"):
+        """Return the generator of `device`; others are seeded from the CPU's."""
+        key = str(device)
+        if key not in self._generators:
+            seed = torch.randint(2**62, (), generator=self._generators["cpu"]).item()
+            generator = torch.Generator(device).manual_seed(seed)
+            self._generators[key] = generator
+        return self._generators[key]
+
+    def permutation(self, n):
+        """Return a random order of `n` rows, an int64 tensor on the CPU."""
+        return torch.randperm(n, generator=self.generator())
+
+    def normal_like(self, tensor):
+        """Return standard normal noise with the shape, dtype, device of `tensor`."""
+        noise = torch.empty_like(tensor)
+        return noise.normal_(generator=self.generator(tensor.device))
+
+    def keep_like(self, tensor, probability):
+        """Return ones with the given probability, else zeros, shaped as `tensor`."""
+        mask = torch.empty_like(tensor)
+        generator = self.generator(tensor.device)
+        return mask.bernoulli_(probability, generator=generator)
+
+    def get_state(self):
+        """Return the state of every stream, as bytes by device name."""
+        return {
+            device: generator.get_state().cpu().numpy().tobytes()
+            for device, generator in self._generators.items()
+        }
+
+    def set_state(self, states):
+        """Continue where `get_state` returned `states`.
+
+        The stream of a device that this machine lacks is left out, and seeded
+        anew from the CPU's when asked for.
+        """
+        for device, state in states.items():
+            if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+                continue
+            generator = torch.Generator(device)
+            generator.set_state(torch.frombuffer(bytearray(state), dtype=torch.uint8))
+            self._generators[device] = generator
+        return self
+
+    def __reduce__(self):
+        return _restore, (self.get_state(),)
+
+
+def _restore(states):
+    return Rng(0).set_state(states)

@@ -1,0 +1,204 @@
+"""From an estimator's parameters and X to a network that is ready to train.
+
+The steps of `BaseAutoencoder._fit`, in order: check the parameters, check X against
+the likelihood, split the rows, plan the training, start the network.
+"""
+
+from inspect import isclass
+from warnings import warn
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, clone
+
+from skae._device import resolve_device
+from skae._modules import Scaler, choose_scaling, column_statistics, principal_axes
+from skae._random import Rng
+from skae._sklearn import Integral, InvalidParameterError, validate_parameters
+from skae._training import OPTIMIZERS, TrainingPlan, TrainingRows
+from skae._validation import name_column
+from skae.architectures import MLP
+
+# `n_components=None` takes the size at which PCA explains this share, up to a most.
+AUTO_SHARE, AUTO_MOST = 0.95, 64
+
+# `early_stopping="auto"` needs this many validation rows to be worth their price.
+FEWEST_VALIDATION_ROWS = 50
+
+# `batch_size="auto"` makes this many batches of an epoch, within bounds.
+AUTO_BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 16, 16, 256
+
+
+def resolve_architecture(estimator):
+    """Return the `Architecture` that the estimator's parameter stands for."""
+    architecture = estimator.architecture
+    return MLP() if isinstance(architecture, str) else clone(architecture)
+
+
+def resolve_likelihood(estimator):
+    """Return the `Likelihood` that the estimator's loss or likelihood stands for."""
+    value = getattr(estimator, estimator._likelihood_parameter)
+    return clone(estimator._likelihoods.get(value, value))
+
+
+def check_parameters(estimator):
+    """Raise for the first invalid parameter, before anything is done."""
+    validate_parameters(estimator)
+    parts = (
+        estimator.architecture,
+        getattr(estimator, estimator._likelihood_parameter),
+    )
+    for part in parts:
+        if isinstance(part, BaseEstimator):
+            validate_parameters(part)
+    optimizer = estimator.optimizer
+    if isclass(optimizer) and not issubclass(optimizer, torch.optim.Optimizer):
+        raise TypeError(
+            f"optimizer must be a name among {sorted(OPTIMIZERS)} or a subclass of "
+            f"torch.optim.Optimizer, got {optimizer!r}"
+        )
+    _check_image_shape(estimator)
+    resolve_device(estimator.device)
+
+
+def _check_image_shape(estimator):
+    shape = estimator.image_shape
+    if shape is None:
+        return
+    ints = [s for s in shape if isinstance(s, Integral) and not isinstance(s, bool)]
+    if not (len(shape) == len(ints) == 3 and min(ints) > 0):
+        raise InvalidParameterError(
+            f"The 'image_shape' parameter of {type(estimator).__name__} must be three "
+            f"positive ints (channels, height, width) or None. Got {shape!r} instead."
+        )
+
+
+def check_support(estimator, X, names):
+    """Raise ValueError if X lies outside the likelihood's support."""
+    likelihood = resolve_likelihood(estimator)
+    lowest, highest = likelihood.support
+    below = lowest > -np.inf and X.min() < lowest
+    above = highest < np.inf and X.max() > highest
+    if not (below or above):
+        return
+    columns = column_statistics(X)
+    j = np.flatnonzero((columns.minimum < lowest) | (columns.maximum > highest))[0]
+    parameter = estimator._likelihood_parameter
+    raise ValueError(
+        f"{parameter}={getattr(estimator, parameter)!r} needs X in "
+        f"[{lowest:g}, {highest:g}], but {name_column(j, names)} spans "
+        f"[{columns.minimum[j]:.6g}, {columns.maximum[j]:.6g}]; scale X with "
+        "sklearn.preprocessing.MinMaxScaler(clip=True), or leave "
+        f"{parameter} at its default, which takes any number"
+    )
+
+
+def split_rows(estimator, X, *, streaming, seed):
+    """Return the `TrainingRows` of X: which to train on, which to validate on."""
+    n_samples, early_stopping = len(X), estimator.early_stopping
+    n_valid = int(estimator.validation_fraction * n_samples)
+    if early_stopping is True and not 0 < n_valid < n_samples:
+        raise ValueError(
+            f"validation_fraction={estimator.validation_fraction} of "
+            f"n_samples={n_samples} leaves {n_valid} validation samples and "
+            f"{n_samples - n_valid} to train on, and early_stopping=True needs both; "
+            "use early_stopping='auto', another validation_fraction, or more rows"
+        )
+    wanted = early_stopping is True or (
+        early_stopping == "auto" and n_valid >= FEWEST_VALIDATION_ROWS
+    )
+    if streaming or not wanted:
+        return TrainingRows(X, np.arange(n_samples), None)
+    order = np.random.RandomState(seed).permutation(n_samples)
+    return TrainingRows(X, np.sort(order[n_valid:]), np.sort(order[:n_valid]))
+
+
+def plan_training(estimator, rows, *, streaming):
+    """Return the `TrainingPlan`: one pass when streaming, else `max_epochs`."""
+    n_rows, batch_size = len(rows.train), estimator.batch_size
+    fewest = resolve_architecture(estimator).min_batch_rows
+    if batch_size == "auto":
+        batch_size = int(np.clip(n_rows // AUTO_BATCHES, SMALLEST_BATCH, LARGEST_BATCH))
+    if batch_size < fewest:
+        raise ValueError(
+            f"batch_size={batch_size} is too small for normalization='batch', which "
+            f"needs at least {fewest} rows in a batch; use a larger batch_size or "
+            "normalization='layer'"
+        )
+    if n_rows < fewest:
+        raise ValueError(
+            f"n_samples={n_rows} is too few for normalization='batch', which needs at "
+            f"least {fewest} rows to train on; use normalization='layer'"
+        )
+    return TrainingPlan(
+        optimizer=estimator.optimizer,
+        lr=estimator.lr,
+        weight_decay=estimator.weight_decay,
+        max_epochs=1 if streaming else estimator.max_epochs,
+        batch_size=batch_size,
+        patience=None if rows.valid is None else estimator.n_iter_no_change,
+        tol=estimator.tol,
+        kl_warmup=0.0 if streaming else getattr(estimator, "kl_warmup", 0.0),
+        device=str(resolve_device(estimator.device)),
+        verbose=int(estimator.verbose),
+    )
+
+
+def start_module(estimator, rows, *, seed):
+    """Return a new module: scaled to the training rows, and at its start."""
+    X, n_features = rows.X, rows.X.shape[1]
+    likelihood = resolve_likelihood(estimator)
+    statistics = column_statistics(X, rows.train)
+    scaling = resolve_scaling(estimator, likelihood, statistics)
+    scaler = Scaler(n_features).fit(statistics, scaling)
+    axes, n_components = None, estimator.n_components
+    if estimator.init == "pca" or not isinstance(n_components, Integral):
+        n_axes = AUTO_MOST if n_components is None else n_components
+        if not isinstance(n_axes, Integral):
+            n_axes = None  # a share of the variance may need any number of them
+        axes = principal_axes(X, rows.train, scaler, n_axes=n_axes, seed=seed)
+    module = estimator._make_module(
+        n_features=n_features,
+        n_components=resolve_n_components(n_components, axes, n_features),
+        architecture=resolve_architecture(estimator),
+        likelihood=likelihood,
+        rng=Rng(seed),
+    )
+    module.scaler = scaler
+    if estimator.init == "pca":
+        module.start_at_pca(axes)
+    return module
+
+
+def resolve_scaling(estimator, likelihood, statistics):
+    """Return "standard", "global" or None for the `scale` of the estimator."""
+    scale = estimator.scale
+    if not likelihood.scalable:
+        if scale in ("standard", "global"):
+            parameter = estimator._likelihood_parameter
+            raise ValueError(
+                f"scale={scale!r} would move X out of {list(likelihood.support)}, "
+                f"which {parameter}={getattr(estimator, parameter)!r} needs; use "
+                "scale='auto' or None"
+            )
+        return None
+    if scale != "auto":
+        return scale
+    return "global" if estimator.image_shape is not None else choose_scaling(statistics)
+
+
+def resolve_n_components(n_components, axes, n_features):
+    """Return the width of the code that `n_components` asks for."""
+    if n_components is None:
+        return min(axes.n_components_for(AUTO_SHARE), AUTO_MOST)
+    if not isinstance(n_components, Integral):
+        return axes.n_components_for(n_components)
+    if n_components > n_features:
+        warn(
+            f"n_components={n_components} exceeds the {n_features} features of X: an "
+            "overcomplete code can copy its input and learn nothing; use fewer "
+            "components, or dropout to keep it from copying",
+            UserWarning,
+            stacklevel=5,
+        )
+    return int(n_components)

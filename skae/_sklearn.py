@@ -1,0 +1,47 @@
+"""The only file that imports scikit-learn's private names."""
+
+from numbers import Integral, Real
+
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    RealNotInt,
+    StrOptions,
+    make_constraint,
+)
+from sklearn.utils.validation import _check_feature_names as check_feature_names
+from sklearn.utils.validation import _check_n_features as check_n_features
+from sklearn.utils.validation import _get_feature_names as get_feature_names
+
+__all__ = [
+    "Integral",
+    "Interval",
+    "InvalidParameterError",
+    "Real",
+    "RealNotInt",
+    "StrOptions",
+    "check_feature_names",
+    "check_n_features",
+    "get_feature_names",
+    "validate_parameters",
+]
+
+
+def validate_parameters(holder):
+    """Raise `InvalidParameterError` for the first invalid parameter of `holder`.
+
+    Like `BaseEstimator._validate_params`, but a bool is not a number:
+    `n_components=True` is a mistake, not a 1.
+    """
+    for name, value in holder.get_params(deep=False).items():
+        if not isinstance(value, bool):
+            continue
+        constraints = [make_constraint(c) for c in holder._parameter_constraints[name]]
+        accepting = [c for c in constraints if not isinstance(c, Interval)]
+        if not any(c.is_satisfied_by(value) for c in accepting):
+            expected = ", ".join(str(c) for c in constraints)
+            raise InvalidParameterError(
+                f"The {name!r} parameter of {type(holder).__name__} must be "
+                f"{expected}. Got {value!r} instead."
+            )
+    holder._validate_params()

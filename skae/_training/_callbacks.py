@@ -1,0 +1,185 @@
+"""What happens around an epoch, one small skorch callback for each concern."""
+
+import copy
+import math
+
+import torch
+from skorch.callbacks import Callback, EarlyStopping
+
+# After a loss that is not finite, training goes on from the last good weights with
+# the step size times this.
+RETRY_FACTOR = 0.1
+
+
+class Diverged(FloatingPointError):
+    """The loss was not finite, and again after one retry."""
+
+
+class FiniteGuard(Callback):
+    """Restore the last good weights when an epoch ends with a loss that is not finite.
+
+    The first time, training goes on with a smaller step; the second time it raises
+    `Diverged`.
+    """
+
+    def on_train_begin(self, net, **kwargs):
+        """Remember the start."""
+        self.retried_ = False
+        self._remember(net)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Remember this epoch, or go back."""
+        loss = net.history[-1, "train_loss"]
+        if math.isfinite(loss) and weights_are_finite(net.module_):
+            self._remember(net)
+            return
+        if self.retried_:
+            raise Diverged(
+                f"training diverged: the loss became {loss} at epoch "
+                f"{len(net.history)} with lr={net.lr:g}, and again after a retry with "
+                f"lr={net.lr * RETRY_FACTOR:g}"
+            )
+        self.retried_ = True
+        net.module_.load_state_dict(self.weights_)
+        net.optimizer_.load_state_dict(self.optimizer_state_)
+        for group in net.optimizer_.param_groups:
+            group["lr"] *= RETRY_FACTOR
+
+    def _remember(self, net):
+        self.weights_ = copy_weights(net)
+        self.optimizer_state_ = copy.deepcopy(net.optimizer_.state_dict())
+
+
+class BestWeights(Callback):
+    """Keep the weights of the lowest validation loss, and stop when it stays away.
+
+    The start counts as epoch 0: training that helps no held-out row changes nothing.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs in a row without improvement after which training stops.
+    tol : float
+        Smallest improvement that counts, in nats per row. An absolute number: a
+        relative one has no meaning for a loss that may be negative.
+    """
+
+    def __init__(self, patience, tol):
+        self.patience = patience
+        self.tol = tol
+
+    def on_train_begin(self, net, **kwargs):
+        """Remember the start."""
+        self.waited_ = 0
+        self.mark_ = self.best_loss_ = net.start_["valid_loss"]
+        self.best_ = copy_weights(net)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Compare this epoch with the best; stop when patience is over."""
+        loss = net.history[-1, "valid_loss"]
+        if loss < self.best_loss_:
+            self.best_loss_ = loss
+            self.best_ = copy_weights(net)
+        if loss < self.mark_ - self.tol:
+            self.mark_ = loss
+            self.waited_ = 0
+        elif net.warmup_is_over:
+            self.waited_ += 1
+        if self.waited_ >= self.patience:
+            net.request_stop()
+
+    def on_train_end(self, net, **kwargs):
+        """Put the best weights back."""
+        net.module_.load_state_dict(self.best_)
+
+
+class SklearnCallbackBridge(Callback):
+    """Report every epoch to the scikit-learn callbacks of an estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose callbacks to call.
+    context : sklearn.callback.CallbackContext
+        The context of its `fit`.
+    X : ndarray
+        The rows of `fit`.
+    fitted_attributes : callable
+        Maps a net to the attributes that the estimator would have if training
+        stopped now.
+    """
+
+    def __init__(self, estimator, context, X, fitted_attributes):
+        self.estimator = estimator
+        self.context = context
+        self.X = X
+        self.fitted_attributes = fitted_attributes
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Open the context of this epoch."""
+        self.epoch_ = self.context.subcontext("epoch")
+        self.epoch_.call_on_fit_task_begin(estimator=self.estimator, X=self.X)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Close the context of this epoch; stop if a callback says so."""
+        stop = self.epoch_.call_on_fit_task_end(
+            estimator=self.estimator,
+            X=self.X,
+            reconstruction_attributes=lambda: self.fitted_attributes(net.snapshot()),
+        )
+        if stop:
+            net.request_stop()
+
+
+def copy_weights(net):
+    """Return copies of the weights and buffers of a net."""
+    return {k: v.detach().clone() for k, v in net.module_.state_dict().items()}
+
+
+def weights_are_finite(module):
+    """Return whether every weight is a finite number."""
+    return all(bool(torch.isfinite(p).all()) for p in module.parameters())
+
+
+def is_stop_signal(callback, method_name):
+    """Return whether a KeyboardInterrupt from a callback means "stop training".
+
+    skorch's own early stopping says so in this way; every other KeyboardInterrupt
+    is the user's.
+    """
+    return (
+        isinstance(callback, EarlyStopping)
+        and method_name == "on_epoch_end"
+        and callback.misses_ == callback.patience
+    )
+
+
+def listens_to_batches(callback):
+    """Return whether a callback does anything at batches."""
+    hooks = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+    return any(
+        getattr(type(callback), hook) is not getattr(Callback, hook) for hook in hooks
+    )
+
+
+def check_skorch_callbacks(callbacks):
+    """Return independent copies of a user's skorch callbacks.
+
+    Raises
+    ------
+    TypeError
+        If `callbacks` is not a list of skorch callbacks or (name, callback) pairs.
+    """
+    if callbacks is None:
+        return []
+    copies = []
+    for i, item in enumerate(callbacks):
+        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+        is_class = isinstance(callback, type) and issubclass(callback, Callback)
+        if not (isinstance(callback, Callback) or is_class):
+            raise TypeError(
+                f"callbacks[{i}] must be a skorch callback or a (name, callback) pair, "
+                f"got {item!r}; scikit-learn's callbacks are set with set_callbacks"
+            )
+        copies.append(copy.deepcopy(item))
+    return copies

@@ -1,0 +1,99 @@
+"""A trained net as plain arrays and parameters, and back; and its history."""
+
+from dataclasses import asdict
+
+import numpy as np
+import torch
+
+from skae._modules import build_module, export_module
+from skae._training._net import AutoencoderNet, TrainingPlan
+
+# skorch's names of what a history holds, and ours.
+PREFIXES = {"train_": "train_", "valid_": "validation_"}
+COLUMNS = {"epoch": "epoch", "beta": "beta", "lr": "lr", "dur": "seconds"}
+
+
+def export_net(net):
+    """Return all that `restore_net` needs, without an object of torch or skorch."""
+    return {
+        "plan": asdict(net.plan),
+        "module": export_module(net.module_),
+        "optimizer": _as_arrays(net.optimizer_.state_dict()),
+    }
+
+
+def restore_net(state, device):
+    """Return the net that `export_net` described, on the given device."""
+    plan = TrainingPlan(**state["plan"] | {"device": device})
+    net = AutoencoderNet(build_module(state["module"]), plan).initialize()
+    net.optimizer_.load_state_dict(_as_tensors(state["optimizer"]))
+    net.module_.eval()
+    return net
+
+
+def tidy_history(net, previous=None):
+    """Return what happened at every epoch, as a dict of float64 columns.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+        A trained net.
+    previous : dict or None, default=None
+        The history that this training continues.
+    """
+    records = [{"epoch": 0, **net.start_}] if net.start_ and previous is None else []
+    records += [{k: v for k, v in row.items() if k != "batches"} for row in net.history]
+    offset = 0 if previous is None else previous["epoch"][-1]
+    terms = [f"{prefix}{term}" for prefix in PREFIXES for term in _terms(net)]
+    names = ["epoch", *terms, *net.module_.schedule(), "lr", "dur"]
+    columns = {
+        _tidy_name(name): np.array([row.get(name, np.nan) for row in records], float)
+        for name in names
+    }
+    columns["epoch"] += offset
+    if previous is None:
+        return columns
+    return {k: np.concatenate([previous[k], column]) for k, column in columns.items()}
+
+
+def best_epoch(net, history):
+    """Return the epoch of `tidy_history` whose weights the trained net has.
+
+    The one of lowest validation loss, or the last one where nothing was held out.
+    """
+    last, n_epochs = int(history["epoch"][-1]), len(net.history)
+    if not net.start_:
+        return last
+    losses = [net.start_["valid_loss"], *net.history[:, "valid_loss"]]
+    return last - n_epochs + int(np.nanargmin(losses))
+
+
+def _terms(net):
+    return ("loss", *net.module_.terms)
+
+
+def _tidy_name(name):
+    for prefix, ours in PREFIXES.items():
+        if name.startswith(prefix):
+            return ours + name.removeprefix(prefix)
+    return COLUMNS[name]
+
+
+def _as_arrays(value):
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().numpy().copy()
+    if isinstance(value, dict):
+        return {k: _as_arrays(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_as_arrays(v) for v in value]
+    return value
+
+
+def _as_tensors(value):
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(np.array(value))
+    if isinstance(value, dict):
+        return {k: _as_tensors(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_as_tensors(v) for v in value]
+    return value

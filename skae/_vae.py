@@ -1,0 +1,405 @@
+"""The variational autoencoder as a scikit-learn transformer."""
+
+from warnings import warn
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from skae._base import BaseAutoencoder
+from skae._modules import VAEModule, balanced_normal
+from skae._random import Rng, draw_seed
+from skae._setup import check_support
+from skae._sklearn import Integral, Interval, InvalidParameterError, Real, StrOptions
+from skae._training import map_rows, widest_layer
+from skae._validation import check_overflow
+from skae.likelihoods import Bernoulli, Gaussian, Laplace, Likelihood
+
+LIKELIHOODS = {"gaussian": Gaussian(), "laplace": Laplace(), "bernoulli": Bernoulli()}
+
+# Draws from the posterior behind `score_samples`.
+N_SCORING_DRAWS = 64
+
+# A component is active if its posterior mean varies by more than this over the rows
+# (Burda et al. 2016), and the posterior has collapsed if fewer than this share are.
+ACTIVE_VARIANCE, COLLAPSED_SHARE = 0.01, 0.1
+
+
+class VAETransformer(BaseAutoencoder):
+    r"""Encode rows as distributions with a variational autoencoder.
+
+    The encoder maps a row to a normal posterior :math:`q(z | x)`, the decoder maps a
+    code to a law :math:`p(x | z)`, and training maximises the evidence lower bound
+    [1]_
+
+    .. math:: E_{q(z|x)} \log p(x | z) - \beta \, KL(q(z | x) \| N(0, I))
+
+    in nats per row, summed over features and components. It starts as probabilistic
+    PCA, whose bound is tight.
+
+    Parameters
+    ----------
+    n_components : int, float or None, default=None
+        Width of the code. A float in (0, 1) takes the size at which PCA explains
+        that share of the variance (in the scaled columns); None takes 0.95 and at
+        most 64.
+    architecture : {"auto", "mlp"} or Architecture, default="auto"
+        The networks beside the linear paths; "mlp" is `MLP()`.
+    likelihood : {"gaussian", "laplace", "bernoulli"} or Likelihood, \
+            default="gaussian"
+        The law of a row given its code. "gaussian" and "laplace" learn one scale for
+        all features; "bernoulli" needs X in [0, 1].
+    beta : float, default=1.0
+        Weight of the KL term [2]_; 0 is an autoencoder with noise in its code.
+    kl_warmup : float, default=0.0
+        Share of the training steps in which beta rises linearly from 0, in [0, 1].
+        Early stopping does not count epochs before it is over.
+    free_bits : float, default=0.0
+        Nats per component that the KL term does not charge for [3]_.
+    n_draws : int, default=1
+        Draws from the posterior of each row in a training step.
+    elbo : {"analytic", "monte_carlo"}, default="analytic"
+        The KL term in closed form, or estimated as
+        :math:`\log q(z|x) - \log p(z)` at the draws: the same in expectation, and
+        noisier.
+    image_shape : tuple of int or None, default=None
+        (channels, height, width) of the image in a row.
+    scale : {"auto", "standard", "global"} or None, default="auto"
+        How columns are scaled inside; undone by `inverse_transform` and accounted
+        for in every log-likelihood. "standard" centres each column and divides it by
+        its standard deviation; "global" centres each column and divides all by one
+        common scale, as suits pixels. "auto" is "global" for images and when at
+        least half of the columns span at least half the range of the widest one,
+        None for "bernoulli", else "standard".
+    init : {"pca", "random"}, default="pca"
+        Where training starts.
+    optimizer : str or type, default="adamw"
+        Name or subclass of a `torch.optim` optimiser.
+    lr : float, default=1e-3
+        Step size.
+    weight_decay : float, default=0.0
+        Weight decay of the optimiser.
+    max_epochs : int, default=100
+        Most passes over the training rows.
+    batch_size : int or "auto", default="auto"
+        Most rows of a batch; "auto" is a sixteenth of the training rows, between 16
+        and 256.
+    early_stopping : bool or "auto", default="auto"
+        Whether to hold rows out, keep the weights of the best epoch on them, and
+        stop when they stop improving. "auto" does so when at least 50 rows would be
+        held out.
+    validation_fraction : float, default=0.1
+        Share of rows to hold out.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which training stops.
+    tol : float, default=1e-4
+        Smallest improvement that counts, in nats per row.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit: its scaling, weights and optimiser.
+    device : str, default="auto"
+        "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
+    random_state : int, RandomState or None, default=None
+        Source of all randomness. With an int, fits on the same machine with the same
+        number of threads agree to the bit; None draws one number from numpy's
+        global generator, as everywhere in scikit-learn.
+    verbose : int, default=0
+        Whether to print a line each epoch.
+    callbacks : list of skorch callbacks or None, default=None
+        Called in training, on copies; not part of a pickle.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Width of the code.
+    kl_per_component_ : ndarray of shape (n_components_,)
+        Mean KL term of each component over the rows of the last fit, in nats.
+    n_active_components_ : int
+        How many posterior means vary by more than 0.01 over those rows [4]_.
+    net_ : skorch.NeuralNet
+        The fitted net, for experts.
+    module_ : torch.nn.Module
+        Its module.
+    history_ : pandas.DataFrame
+        One row an epoch: losses and their terms on training and validation rows in
+        nats per row, beta in force, step size, seconds. Epoch 0 is the start.
+    loss_curve_, validation_curve_ : ndarray of shape (n_epochs_,)
+        Two columns of it; `validation_curve_` is None without held-out rows.
+    n_epochs_, best_epoch_ : int
+        How many epochs there were, and which one's weights were kept.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if they have any.
+
+    See Also
+    --------
+    AutoencoderTransformer : The plain autoencoder.
+    sklearn.decomposition.PCA : Where training starts; its `score` is in the same unit.
+
+    References
+    ----------
+    .. [1] D. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014,
+       arXiv:1312.6114.
+    .. [2] I. Higgins et al., "beta-VAE: Learning Basic Visual Concepts with a
+       Constrained Variational Framework", ICLR 2017.
+    .. [3] D. Kingma et al., "Improving Variational Inference with Inverse
+       Autoregressive Flow", NeurIPS 2016, arXiv:1606.04934.
+    .. [4] Y. Burda, R. Grosse, R. Salakhutdinov, "Importance Weighted Autoencoders",
+       ICLR 2016, arXiv:1509.00519.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skae import VAETransformer
+    >>> X = load_iris().data
+    >>> vae = VAETransformer(n_components=2, random_state=0).fit(X)
+    >>> mean, std = vae.encode_distribution(X)
+    >>> mean.shape, std.shape, vae.sample(3, random_state=0).shape
+    ((150, 2), (150, 2), (3, 4))
+    """
+
+    _likelihoods = LIKELIHOODS
+    _likelihood_parameter = "likelihood"
+
+    _parameter_constraints = BaseAutoencoder._parameter_constraints | {
+        "likelihood": [StrOptions(set(LIKELIHOODS)), Likelihood],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "kl_warmup": [Interval(Real, 0, 1, closed="both")],
+        "free_bits": [Interval(Real, 0, None, closed="left")],
+        "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "elbo": [StrOptions({"analytic", "monte_carlo"})],
+    }
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        architecture="auto",
+        likelihood="gaussian",
+        beta=1.0,
+        kl_warmup=0.0,
+        free_bits=0.0,
+        n_draws=1,
+        elbo="analytic",
+        image_shape=None,
+        scale="auto",
+        init="pca",
+        optimizer="adamw",
+        lr=1e-3,
+        weight_decay=0.0,
+        max_epochs=100,
+        batch_size="auto",
+        early_stopping="auto",
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        warm_start=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        callbacks=None,
+    ):
+        self.n_components = n_components
+        self.architecture = architecture
+        self.likelihood = likelihood
+        self.beta = beta
+        self.kl_warmup = kl_warmup
+        self.free_bits = free_bits
+        self.n_draws = n_draws
+        self.elbo = elbo
+        self.image_shape = image_shape
+        self.scale = scale
+        self.init = init
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    def _make_module(self, **settings):
+        return VAEModule(
+            beta=float(self.beta),
+            free_bits=float(self.free_bits),
+            n_draws=self.n_draws,
+            elbo=self.elbo,
+            **settings,
+        )
+
+    def _fitted_attributes(self, net, X, names, seed, previous_history):
+        """Return every attribute that fitting sets, the active components too."""
+        attributes = super()._fitted_attributes(net, X, names, seed, previous_history)
+        kl = map_rows(net.module_, "kl_of_components", X).mean(axis=0)
+        means = map_rows(net.module_, "transform", X)
+        n_active = int((means.var(axis=0) > ACTIVE_VARIANCE).sum())
+        return attributes | {"kl_per_component_": kl, "n_active_components_": n_active}
+
+    def _become(self, attributes):
+        """Replace whatever an earlier fit has set, and warn of a collapse."""
+        super()._become(attributes)
+        n_active, n = self.n_active_components_, self.n_components_
+        if n_active < max(1, COLLAPSED_SHARE * n):
+            warn(
+                f"the posterior has collapsed: {n_active} of {n} components are "
+                "active, the others carry no information on X. Lower beta (now "
+                f"{self.beta:g}), or raise kl_warmup (now {self.kl_warmup:g}) or "
+                f"free_bits (now {self.free_bits:g}), or ask for fewer n_components",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    # -- the posterior -----------------------------------------------------------------
+
+    def encode_distribution(self, X):
+        """Return mean and standard deviation of the posterior of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        mean, std : ndarray of shape (n_samples, n_components_)
+            Of the independent normal laws of the components; `mean` is what
+            `transform` returns.
+        """
+        return self._map(X, "encode_distribution")
+
+    def sample_posterior(self, X, n_draws=1, random_state=None):
+        """Return codes drawn from the posterior of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        n_draws : int, default=1
+            Draws for each row.
+        random_state : int, RandomState or None, default=None
+            Source of the draws.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_draws, n_samples, n_components_)
+            One code matrix a draw.
+        """
+        _check_count("n_draws", n_draws)
+        mean, std = self.encode_distribution(X)
+        noise = np.random.RandomState(draw_seed(random_state))
+        draws = noise.standard_normal((n_draws, *mean.shape)).astype(mean.dtype)
+        return mean + std * draws
+
+    # -- the density -------------------------------------------------------------------
+
+    def score_samples(self, X):
+        """Return the ELBO of each row at beta 1, in nats, in the units of X.
+
+        A lower bound of the row's log-density, whatever beta the model was trained
+        with. The expectation over the posterior is a mean over 64 draws in balanced
+        pairs that are the same for every row and call; it is exact for a linear
+        decoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        elbo : ndarray of shape (n_samples,)
+            In nats.
+        """
+        check_is_fitted(self)
+        noise = balanced_normal(N_SCORING_DRAWS, self.n_components_, Rng(self._seed))
+        return self._density(X, "elbo", noise, n_draws=N_SCORING_DRAWS)
+
+    def score(self, X, y=None):
+        """Return the mean ELBO of X at beta 1, in nats per row, in the units of X.
+
+        Comparable with `sklearn.decomposition.PCA.score`, which is a log-likelihood
+        in the same unit, and between models of any beta.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        elbo : float
+            In nats per row.
+        """
+        return float(self.score_samples(X).mean(dtype=np.float64))
+
+    def log_likelihood(self, X, n_draws=100):
+        """Return the importance-weighted estimate of each row's log-density.
+
+        In expectation it lies between the ELBO and the log-density, and rises to the
+        latter with the number of draws (Burda et al. 2016).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        n_draws : int, default=100
+            Draws from the posterior, in blocks of bounded memory. The same for every
+            row and call.
+
+        Returns
+        -------
+        log_likelihood : ndarray of shape (n_samples,)
+            In nats, in the units of X.
+        """
+        check_is_fitted(self)
+        _check_count("n_draws", n_draws)
+        return self._density(X, "log_likelihood", n_draws, self._seed, n_draws=n_draws)
+
+    def _density(self, X, method, *args, n_draws):
+        """Check X against the support, and map a method that decodes many draws."""
+        X = self._check_rows(X)
+        check_support(self, X, getattr(self, "feature_names_in_", None))
+        cells = min(n_draws, N_SCORING_DRAWS) * widest_layer(self.module_)
+        result = map_rows(self.module_, method, X, *args, cells_per_row=cells)
+        return check_overflow(result, X)
+
+    def sample(self, n_samples=1, random_state=None):
+        """Return new rows drawn from the model, in the units of X.
+
+        A code is drawn from the prior N(0, I), and a row from p(x | z), noise
+        included; for noise-free rows decode codes with `inverse_transform`.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState or None, default=None
+            Source of the draws.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features_in_)
+            New rows, float64.
+        """
+        check_is_fitted(self)
+        _check_count("n_samples", n_samples)
+        seed = draw_seed(random_state)
+        noise = np.random.RandomState(seed).standard_normal(
+            (n_samples, self.n_components_)
+        )
+        return map_rows(self.module_, "sample", noise, Rng(seed))
+
+
+def _check_count(name, value):
+    """Raise if the argument `name` of a method is not a positive int."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise InvalidParameterError(f"{name} must be a positive int, got {value!r}")

@@ -1,0 +1,189 @@
+"""What every public door asks of its arrays.
+
+Each function returns the checked array or raises an error that names the argument,
+the column, the value, what was expected, and the way out.
+"""
+
+import numpy as np
+from sklearn.utils import check_array
+
+# Row data of these types is used as it is, without a copy; anything else becomes
+# float64.
+NATIVE_DTYPES = [
+    np.dtype(t) for t in ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u1", "?")
+]
+
+# Squares of larger values overflow float64, and with them every variance.
+LARGEST_VALUE = 1e150
+
+
+def name_column(j, names):
+    """Return how an error calls column `j`: its name, or its position."""
+    return f"column {names[j]!r}" if names is not None else f"column {j}"
+
+
+def check_rows(X, *, estimator, names=None, image_shape=None):
+    """Return X as a finite 2-D array of rows.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+        What the user passed.
+    estimator : object
+        The estimator that errors speak of.
+    names : ndarray of str or None
+        Column names for errors.
+    image_shape : tuple of int or None
+        Shape of the image in a row; a 4-D X is flattened when it agrees.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features)
+        Of one of `NATIVE_DTYPES`, not copied where the input is already so.
+    """
+    if image_shape is not None:
+        X = _flatten_images(X, image_shape)
+    _refuse_columns_without_numbers(X)
+    X = check_array(
+        X,
+        dtype=NATIVE_DTYPES,
+        ensure_all_finite=False,
+        estimator=estimator,
+        input_name="X",
+    )
+    if image_shape is not None and X.shape[1] != np.prod(image_shape):
+        raise ValueError(
+            f"image_shape={tuple(image_shape)} means {np.prod(image_shape)} features, "
+            f"but X has {X.shape[1]} features; "
+            "image_shape is (channels, height, width) of one row"
+        )
+    check_finite(X, names=names, way_out=_missing_value_advice(estimator))
+    return X
+
+
+def check_codes(Z, *, n_components, estimator):
+    """Return Z as a finite float array of shape (n_samples, n_components)."""
+    Z = check_array(
+        Z,
+        dtype=[np.float64, np.float32],
+        ensure_all_finite=False,
+        estimator=estimator,
+        input_name="Z",
+    )
+    if Z.shape[1] != n_components:
+        raise ValueError(
+            f"Z has {Z.shape[1]} features, but {type(estimator).__name__} was fitted "
+            f"with n_components={n_components}"
+        )
+    check_finite(Z, input_name="Z")
+    return Z
+
+
+def check_finite(X, *, names=None, input_name="X", way_out=""):
+    """Raise ValueError for NaN, infinities, and values whose squares overflow."""
+    if X.dtype.kind != "f":
+        return
+    lowest, highest = X.min(), X.max()  # NaN if there is one, and fails the test
+    if lowest > -LARGEST_VALUE and highest < LARGEST_VALUE:
+        return
+    for condition, complaint in (
+        (np.isnan, "contains NaN"),
+        (np.isinf, "contains infinity or a value too large for its dtype"),
+        (_overflows, f"contains a value beyond {LARGEST_VALUE:g}, whose square "
+         "overflows float64"),
+    ):  # fmt: skip
+        bad = condition(X)
+        if bad.any():
+            i, j = np.argwhere(bad)[0]
+            raise ValueError(
+                f"Input {input_name} {complaint}.\n"
+                f"{name_column(j, names)} has {X[i, j]} in row {i}"
+                f" ({bad.sum()} such values in all). {way_out}".rstrip()
+            )
+
+
+def check_overflow(result, X, input_name="X"):
+    """Return what a network made of X, or raise ValueError if it is not finite.
+
+    Parameters
+    ----------
+    result : ndarray or tuple of ndarray
+        Results with as many rows as X.
+    X : ndarray
+        What the network was applied to.
+    input_name : str, default="X"
+        What errors call X.
+    """
+    for array in result if isinstance(result, tuple) else (result,):
+        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if not finite.all():
+            i = int(finite.argmin())
+            j = int(np.abs(X[i].astype(np.float64)).argmax())
+            raise ValueError(
+                f"{input_name} overflows the network: row {i} has {X[i, j]} in column "
+                f"{j}, far from all that the network was trained on, and its result is "
+                f"not finite in {array.dtype}; clip the value, or pass float64"
+            )
+    return result
+
+
+def _overflows(X):
+    return np.abs(X) > LARGEST_VALUE
+
+
+def _missing_value_advice(estimator):
+    return (
+        f"{type(estimator).__name__} does not accept missing or infinite values; "
+        "fill them first, for instance with sklearn.impute.SimpleImputer in a "
+        "Pipeline, or drop the rows."
+    )
+
+
+def _flatten_images(X, image_shape):
+    """Return a 4-D X as rows; leave everything else to `check_array`."""
+    shape = np.shape(X)
+    if len(shape) == 4 and tuple(shape[1:]) == tuple(image_shape):
+        return np.reshape(np.asarray(X), (shape[0], -1))
+    if len(shape) in (3, 4):
+        raise ValueError(
+            f"Found array with dim {len(shape)} and shape {shape}, expected rows "
+            f"(n_samples, {np.prod(image_shape)}) or images "
+            f"(n_samples, {', '.join(str(size) for size in image_shape)}) for "
+            f"image_shape={tuple(image_shape)}"
+        )
+    return X
+
+
+def _refuse_columns_without_numbers(X):
+    """Name the datetime, categorical or text columns of a DataFrame.
+
+    `check_array` refuses them too, without saying which column it was.
+    """
+    dtypes = getattr(X, "dtypes", None)
+    columns = getattr(X, "columns", None)
+    if dtypes is None or columns is None:
+        return
+    for column, dtype in zip(columns, dtypes, strict=True):
+        kind = str(dtype).lower()
+        if kind.startswith(
+            ("datetime", "timedelta", "date", "period", "categ", "enum")
+        ):
+            raise ValueError(
+                f"column {column!r} of X has dtype {dtype}, expected numbers; encode "
+                "it first, for instance with sklearn.preprocessing.OneHotEncoder or "
+                "TargetEncoder, or as a number of days"
+            )
+        if kind in ("object", "str", "string", "string[python]", "string[pyarrow]"):
+            _refuse_text(X[column], column)
+
+
+def _refuse_text(values, column):
+    for value in values:
+        if isinstance(value, str):
+            try:
+                float(value)
+            except ValueError as error:
+                raise ValueError(
+                    f"{error} in column {column!r} of X, expected numbers; encode "
+                    "text first, for instance with sklearn.preprocessing.OneHotEncoder"
+                ) from None

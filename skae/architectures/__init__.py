@@ -1,0 +1,6 @@
+"""Networks to choose from: what stands between a row and its code."""
+
+from skae.architectures._base import Architecture
+from skae.architectures._mlp import MLP
+
+__all__ = ["MLP", "Architecture"]

@@ -1,0 +1,72 @@
+"""Layers whose randomness comes from an explicit `Rng`."""
+
+import torch
+from torch import nn
+
+
+def linear(n_inputs, n_outputs, rng):
+    """Return a linear layer with Glorot-uniform weights and zero bias."""
+    # skip_init: nn.Linear would first fill the weights from the global generator
+    layer = nn.utils.skip_init(nn.Linear, n_inputs, n_outputs)
+    nn.init.xavier_uniform_(layer.weight, generator=rng.generator())
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Dropout(nn.Module):
+    """Set a random share of the units to zero in training, and scale up the rest.
+
+    Like `nn.Dropout`, which cannot be given a generator.
+    """
+
+    def __init__(self, probability, rng):
+        super().__init__()
+        self.probability = probability
+        self.rng = rng
+
+    def forward(self, X):
+        """Return X with units dropped; X itself outside training."""
+        if not self.training or self.probability == 0:
+            return X
+        keep = 1 - self.probability
+        return X * self.rng.keep_like(X, keep) / keep
+
+    def extra_repr(self):
+        """Return what the repr shows."""
+        return f"probability={self.probability}"
+
+
+class Sequence(nn.Module):
+    """Hidden layers, then the linear `output` layer."""
+
+    def __init__(self, hidden, output):
+        super().__init__()
+        self.hidden = nn.Sequential(*hidden)
+        self.output = output
+
+    def forward(self, X):
+        """Return the output for rows X."""
+        return self.output(self.hidden(X))
+
+
+ACTIVATIONS = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "leaky_relu": nn.LeakyReLU,
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "tanh": nn.Tanh,
+}
+
+
+NORMALIZATIONS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+
+
+def zero_output(network):
+    """Make a network return zero until training changes that."""
+    if network is not None:
+        with torch.no_grad():
+            network.output.weight.zero_()
+            network.output.bias.zero_()

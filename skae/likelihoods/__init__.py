@@ -1,0 +1,8 @@
+"""Laws of a row given its code: what a reconstruction error means in nats."""
+
+from skae.likelihoods._base import Likelihood, Surrogate
+from skae.likelihoods._bernoulli import Bernoulli
+from skae.likelihoods._gaussian import Gaussian
+from skae.likelihoods._laplace import Laplace
+
+__all__ = ["Bernoulli", "Gaussian", "Laplace", "Likelihood", "Surrogate"]

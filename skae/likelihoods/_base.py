@@ -1,0 +1,79 @@
+"""The contract of a likelihood."""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+
+class Surrogate(NamedTuple):
+    """A Gaussian stand-in for a likelihood around the column means.
+
+    With it the linear start of a network has a closed form: the rows
+    `gain * (X - means)` are treated as Gaussian around `params - bias`.
+    """
+
+    bias: np.ndarray  # (n_features,), decoder output that gives the column means
+    gain: float
+    noise_variance: float | None  # None: to be estimated
+
+
+class Likelihood(BaseEstimator, ABC):
+    """Base class of the laws p(x | z), factorised over features.
+
+    A likelihood holds parameters of the user's and no state: what is learned (a
+    scale, say) lives in the network, is made by `initial_parameters`, and comes
+    back as keyword arguments. `params` is the decoder's output, before any link
+    function, of shape (..., n_features).
+    """
+
+    #: Lowest and highest value that a feature may take.
+    support = (-np.inf, np.inf)
+
+    #: Whether X may be shifted and rescaled before the law is applied to it.
+    scalable = True
+
+    def initial_parameters(self, noise_variance=1.0):
+        """Return the learned parameters at the start.
+
+        Parameters
+        ----------
+        noise_variance : float, default=1.0
+            Variance of the residuals that the start leaves.
+
+        Returns
+        -------
+        dict of str to float
+        """
+        return {}
+
+    @abstractmethod
+    def log_prob(self, params, X, **parameters):
+        """Return log p(x | z) of every entry of X, in nats.
+
+        Parameters
+        ----------
+        params : Tensor of shape (..., n_features)
+            Decoder output.
+        X : Tensor of shape (n_rows, n_features)
+            Rows in network space.
+        **parameters : Tensor
+            Learned parameters.
+
+        Returns
+        -------
+        Tensor of shape (..., n_features)
+        """
+
+    @abstractmethod
+    def mean(self, params):
+        """Return the mean of p(x | z), shaped as `params`."""
+
+    @abstractmethod
+    def sample(self, params, rng, **parameters):
+        """Return one draw from p(x | z), shaped as `params`."""
+
+    def surrogate(self, means):
+        """Return the `Surrogate` of this law around the column means."""
+        return Surrogate(bias=np.zeros_like(means), gain=1.0, noise_variance=None)
