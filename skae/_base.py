@@ -11,6 +11,7 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from skae._device import resolve_device
@@ -90,11 +91,14 @@ class BaseAutoencoder(
         "callbacks": [list, None],
     }
 
+    # Z is the input of inverse_transform, not metadata to route.
+    __metadata_request__inverse_transform = {"Z": UNUSED}
+
     @abstractmethod
     def _make_module(self, **settings):
         """Return the untrained module of the given settings."""
 
-    # -- training ----------------------------------------------------------------------
+    # -- training --------------------------------------------------------------
 
     @with_callbacks
     def fit(self, X, y=None):
@@ -178,10 +182,12 @@ class BaseAutoencoder(
         with failures_explained(self, rows, names, module):
             net = train(module, rows, plan, callbacks, optimizer_state)
         net.forget(bridge, moments=not (streaming or self.warm_start))
-        self._become(attributes(net))
+        fitted = attributes(net)
+        self._warn_of(fitted)
         context.call_on_fit_task_end(
-            estimator=self, X=X, y=y, reconstruction_attributes={}
+            estimator=self, X=X, y=y, reconstruction_attributes=fitted
         )
+        self._become(fitted)
         return self
 
     def _check_training_rows(self, X, resume):
@@ -230,6 +236,9 @@ class BaseAutoencoder(
             attributes["feature_names_in_"] = names
         return attributes
 
+    def _warn_of(self, attributes):
+        """Warn of what is wrong with a fit that came to its end: nothing here."""
+
     def _become(self, attributes):
         """Replace whatever an earlier fit has set."""
         fitted = [name for name in vars(self) if name.endswith("_")]
@@ -238,7 +247,7 @@ class BaseAutoencoder(
                 delattr(self, name)
         vars(self).update(attributes)
 
-    # -- inference ---------------------------------------------------------------------
+    # -- inference -------------------------------------------------------------
 
     def transform(self, X):
         """Return the codes of X.
@@ -251,8 +260,8 @@ class BaseAutoencoder(
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components_)
-            float32 if X is float32, else float64; computed in that precision. For a
-            VAE the mean of the posterior: two calls agree.
+            Codes, computed and returned in float32 if X is float32, else in float64.
+            For a VAE the mean of the posterior: two calls agree.
         """
         return self._map(X, "transform")
 
@@ -323,7 +332,7 @@ class BaseAutoencoder(
         check_n_features(self, X, reset=False)
         return X
 
-    # -- fitted state ------------------------------------------------------------------
+    # -- fitted state ----------------------------------------------------------
 
     @property
     def module_(self):

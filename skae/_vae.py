@@ -242,10 +242,10 @@ class VAETransformer(BaseAutoencoder):
         n_active = int((means.var(axis=0) > ACTIVE_VARIANCE).sum())
         return attributes | {"kl_per_component_": kl, "n_active_components_": n_active}
 
-    def _become(self, attributes):
-        """Replace whatever an earlier fit has set, and warn of a collapse."""
-        super()._become(attributes)
-        n_active, n = self.n_active_components_, self.n_components_
+    def _warn_of(self, attributes):
+        """Warn of a posterior that has collapsed to the prior."""
+        n_active = attributes["n_active_components_"]
+        n = attributes["n_components_"]
         if n_active < max(1, COLLAPSED_SHARE * n):
             warn(
                 f"the posterior has collapsed: {n_active} of {n} components are "
@@ -256,7 +256,7 @@ class VAETransformer(BaseAutoencoder):
                 stacklevel=4,
             )
 
-    # -- the posterior -----------------------------------------------------------------
+    # -- the posterior ---------------------------------------------------------
 
     def encode_distribution(self, X):
         """Return mean and standard deviation of the posterior of each row.
@@ -297,7 +297,7 @@ class VAETransformer(BaseAutoencoder):
         draws = noise.standard_normal((n_draws, *mean.shape)).astype(mean.dtype)
         return mean + std * draws
 
-    # -- the density -------------------------------------------------------------------
+    # -- the density -----------------------------------------------------------
 
     def score_samples(self, X):
         """Return the ELBO of each row at beta 1, in nats, in the units of X.

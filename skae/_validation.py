@@ -83,7 +83,8 @@ def check_finite(X, *, names=None, input_name="X", way_out=""):
     """Raise ValueError for NaN, infinities, and values whose squares overflow."""
     if X.dtype.kind != "f":
         return
-    lowest, highest = X.min(), X.max()  # NaN if there is one, and fails the test
+    # NaN if there is one, and that fails the comparison
+    lowest, highest = float(X.min()), float(X.max())
     if lowest > -LARGEST_VALUE and highest < LARGEST_VALUE:
         return
     for condition, complaint in (

@@ -73,7 +73,7 @@ class AutoencoderModule(nn.Module):
         """The dtype of the weights."""
         return self.decoder.linear.weight.dtype
 
-    # -- the start ---------------------------------------------------------------
+    # -- the start -------------------------------------------------------------
 
     def start_at_pca(self, axes):
         """Make the network PCA on the given `PrincipalAxes`."""
@@ -88,7 +88,7 @@ class AutoencoderModule(nn.Module):
         for name, value in self.likelihood.initial_parameters(noise_variance).items():
             self.likelihood_parameters[name] = nn.Parameter(torch.tensor(value))
 
-    # -- training, in network space ------------------------------------------------
+    # -- training, in network space --------------------------------------------
 
     def set_warmup(self, share):
         """Set the share, from 0 to 1, of the terms that training phases in: none."""
@@ -130,7 +130,7 @@ class AutoencoderModule(nn.Module):
         log_prob = self.likelihood.log_prob(params, U, **self.likelihood_parameters)
         return log_prob.sum(dim=-1)  # (..., n_rows)
 
-    # -- inference, in the units of X ----------------------------------------------
+    # -- inference, in the units of X ------------------------------------------
 
     def to_network_space(self, X):
         """Return rows in the units of X as rows of the network."""

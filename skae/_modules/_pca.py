@@ -13,6 +13,10 @@ WIDEST_COVARIANCE = 1024
 # In network space the data has variance about 1; a smaller noise is rounding.
 SMALLEST_NOISE = 1e-6
 
+# Noise of a model with as many components as features, as a share of the smallest
+# eigenvalue: the likelihood is the same for all shares below 1.
+SATURATED_SHARE = 0.1
+
 
 class PrincipalAxes(NamedTuple):
     """The leading principal axes of rows in network space."""
@@ -159,9 +163,13 @@ def _optimal_noise(eigenvalues, total_variance, n_features, beta):
     kept = np.cumsum(eigenvalues)
     for n_on in range(len(eigenvalues), 0, -1):
         freedom = n_features - beta * n_on
-        if freedom <= 0:
+        if freedom > 0:
+            noise = (total_variance - kept[n_on - 1]) / freedom
+        elif freedom == 0:  # as many components as features: any small noise is optimal
+            noise = SATURATED_SHARE * eigenvalues[n_on - 1]
+        else:
             continue
-        noise = max((total_variance - kept[n_on - 1]) / freedom, SMALLEST_NOISE)
+        noise = max(noise, SMALLEST_NOISE)
         if eigenvalues[n_on - 1] > beta * noise:
             return noise
     return max(total_variance / n_features, SMALLEST_NOISE)

@@ -71,7 +71,7 @@ class VAEModule(AutoencoderModule):
             "elbo": self.elbo_estimate,
         }
 
-    # -- the start ---------------------------------------------------------------
+    # -- the start -------------------------------------------------------------
 
     def start_at_pca(self, axes):
         """Make the network the optimal linear VAE on the given `PrincipalAxes`."""
@@ -93,7 +93,7 @@ class VAEModule(AutoencoderModule):
         self.decoder.start_at(components.T * start.loadings, surrogate.bias)
         self._start_likelihood(start.noise_variance)
 
-    # -- training, in network space ------------------------------------------------
+    # -- training, in network space --------------------------------------------
 
     def set_warmup(self, share):
         """Set the share of beta in force in training, from 0 to 1."""
@@ -142,7 +142,7 @@ class VAEModule(AutoencoderModule):
         """Beta times the warm-up in training; beta itself in evaluation."""
         return self.beta * self.warmup if self.training else self.beta
 
-    # -- inference, in the units of X ----------------------------------------------
+    # -- inference, in the units of X ------------------------------------------
 
     def encode_distribution(self, X):
         """Return mean and standard deviation of the posterior of rows X."""

@@ -102,7 +102,7 @@ class AutoencoderNet(NeuralNet):
             callbacks.append(("print_log", PrintLog()))
         return callbacks
 
-    # -- the course of training ----------------------------------------------------
+    # -- the course of training ------------------------------------------------
 
     def partial_fit(self, rows, y=None, classes=None, **fit_params):
         """Train on `TrainingRows` for `max_epochs`, or until a callback stops it.
@@ -115,14 +115,14 @@ class AutoencoderNet(NeuralNet):
         with suppress(StopTraining):
             self.fit_loop(rows)
         self.notify("on_train_end", X=rows)
-        self.module_.eval()
+        self.module_.eval().zero_grad()  # gradients would double its memory
         return self
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Count steps, and evaluate the start on the validation rows."""
         self.n_steps_ = 0
         self.stop_requested_ = False
-        self.batch_listeners_ = any(listens_to_batches(c) for _, c in self.callbacks_)
+        self.batch_listeners_ = False  # the start is no epoch of theirs
         n_batches = len(self.get_iterator(self.get_dataset(X, X.train), training=True))
         self.warmup_steps_ = self.plan.kl_warmup * n_batches * self.max_epochs
         self.start_ = {}
@@ -131,6 +131,7 @@ class AutoencoderNet(NeuralNet):
             self.start_ = self._mean_terms(
                 iterator, False, "valid", self.validation_step
             )
+        self.batch_listeners_ = any(listens_to_batches(c) for _, c in self.callbacks_)
 
     def notify(self, method_name, **cb_kwargs):
         """Call a method of every callback; stop at the end of an epoch if asked to."""
@@ -167,7 +168,7 @@ class AutoencoderNet(NeuralNet):
         if moments:
             self.initialize_optimizer()
 
-    # -- data ------------------------------------------------------------------------
+    # -- data ------------------------------------------------------------------
 
     def get_dataset(self, X, y=None):
         """Return the given rows of `TrainingRows` as a dataset."""
@@ -179,7 +180,7 @@ class AutoencoderNet(NeuralNet):
         valid = None if X.valid is None else self.get_dataset(X, X.valid)
         return self.get_dataset(X, X.train), valid
 
-    # -- one epoch, one step ---------------------------------------------------------
+    # -- one epoch, one step ---------------------------------------------------
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run an epoch and record the mean loss and its terms, in nats per row."""

@@ -1,0 +1,85 @@
+"""Imports run downwards only, and private names come through one door."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "skae"
+
+# From the ground up. A file imports from its own room and from lower floors; rooms of
+# one floor do not know each other.
+FLOORS = [
+    ["_random", "_device", "_sklearn", "_validation", "metrics", "datasets"],
+    ["architectures", "likelihoods", "corruptions", "penalties"],
+    ["_modules"],
+    ["_training"],
+    ["_setup", "model_selection"],
+    ["_base"],
+    ["_autoencoder", "_vae"],
+    ["_outlier_detector", "_imputer", "compression", "inspection", "persistence"],
+    ["__init__"],
+]
+FLOOR_OF = {room: i for i, floor in enumerate(FLOORS) for room in floor}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(path):
+    part = path.relative_to(PACKAGE).parts[0]
+    return part.removesuffix(".py")
+
+
+def imported_modules(path):
+    """Yield the dotted name of every module that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            yield node.module
+
+
+def upward_imports(path, modules):
+    room = room_of(path)
+    for module in modules:
+        top, _, rest = module.partition(".")
+        if top != "skae":
+            continue
+        target = rest.split(".")[0] if rest else "__init__"
+        if target != room and FLOOR_OF[target] >= FLOOR_OF[room]:
+            yield f"{path.name} ({room}) imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_downwards(path):
+    assert room_of(path) in FLOOR_OF, f"which floor is {path.name} on?"
+    assert list(upward_imports(path, imported_modules(path))) == []
+
+
+def test_an_upward_import_would_be_found():
+    ground = PACKAGE / "_random.py"
+    assert list(upward_imports(ground, ["numpy", "skae._base"]))
+    assert list(upward_imports(PACKAGE / "architectures/_mlp.py", ["skae.likelihoods"]))
+    assert not list(upward_imports(PACKAGE / "_vae.py", ["skae._random"]))
+
+
+def test_only_the_training_room_imports_skorch():
+    importers = {
+        room_of(path)
+        for path in FILES
+        if any(module.split(".")[0] == "skorch" for module in imported_modules(path))
+    }
+    assert importers == {"_training"}
+
+
+def private_names(path):
+    """Yield the private names of scikit-learn that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("sklearn"):
+            names = [*node.module.split("."), *(alias.name for alias in node.names)]
+            yield from (name for name in names if name.startswith("_"))
+
+
+def test_private_names_of_scikit_learn_come_through_one_file():
+    users = {path.name for path in FILES if list(private_names(path))}
+    assert users == {"_sklearn.py"}
