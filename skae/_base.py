@@ -20,6 +20,8 @@ from skae._setup import (
     check_parameters,
     check_support,
     plan_training,
+    resolve_architecture,
+    resolve_likelihood,
     split_rows,
     start_module,
 )
@@ -195,21 +197,34 @@ class BaseAutoencoder(
         if resume:
             names = getattr(self, "feature_names_in_", None)
             X = self._check_rows(X)
-            self._check_same_shape()
+            self._check_same_network()
         else:
             names = get_feature_names(X)
             X = check_rows(X, estimator=self, names=names, image_shape=self.image_shape)
         check_support(self, X, names)
         return X, names
 
-    def _check_same_shape(self):
-        """Raise ValueError if training cannot go on with today's `n_components`."""
-        wanted = self.n_components
-        if isinstance(wanted, Integral) and wanted != self.n_components_:
-            raise ValueError(
-                f"n_components={wanted}, but training would go on from a network with "
-                f"n_components_={self.n_components_}; use warm_start=False and fit"
-            )
+    def _check_same_network(self):
+        """Raise ValueError if the parameters now ask for another network."""
+        module = self.net_.module_
+        now = {
+            "architecture": resolve_architecture(self),
+            self._likelihood_parameter: resolve_likelihood(self),
+        }
+        before = {
+            "architecture": module.architecture,
+            self._likelihood_parameter: module.likelihood,
+        }
+        if isinstance(self.n_components, Integral):
+            now["n_components"] = int(self.n_components)
+            before["n_components"] = module.n_components
+        for name, value in now.items():
+            if repr(value) != repr(before[name]):
+                raise ValueError(
+                    f"{name}={value!r}, but training would go on from a network with "
+                    f"{name}={before[name]!r}; set it back, or use warm_start=False "
+                    "and fit for a new network"
+                )
 
     def _resumed(self):
         """Return a copy of the fitted module, its optimiser's state, its history.
@@ -217,8 +232,16 @@ class BaseAutoencoder(
         A copy, because a fitted module never changes: other threads may use it, and
         an error must leave it as it was.
         """
-        optimizer_state = deepcopy(self.net_.optimizer_.state_dict())
-        return deepcopy(self.net_.module_), optimizer_state, self._history
+        module = deepcopy(self.net_.module_)
+        module.set_objective(**self._objective())
+        optimizer_state = None
+        if self.net_.plan.optimizer == self.optimizer:
+            optimizer_state = deepcopy(self.net_.optimizer_.state_dict())
+        return module, optimizer_state, self._history
+
+    def _objective(self):
+        """Return the parameters of the loss, which may change between fits."""
+        return {}
 
     def _fitted_attributes(self, net, X, names, seed, previous_history):
         """Return every attribute that fitting sets."""

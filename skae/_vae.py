@@ -226,13 +226,16 @@ class VAETransformer(BaseAutoencoder):
         self.callbacks = callbacks
 
     def _make_module(self, **settings):
-        return VAEModule(
-            beta=float(self.beta),
-            free_bits=float(self.free_bits),
-            n_draws=self.n_draws,
-            elbo=self.elbo,
-            **settings,
-        )
+        return VAEModule(**self._objective(), **settings)
+
+    def _objective(self):
+        """Return the parameters of the loss, which may change between fits."""
+        return {
+            "beta": float(self.beta),
+            "free_bits": float(self.free_bits),
+            "n_draws": self.n_draws,
+            "elbo": self.elbo,
+        }
 
     def _fitted_attributes(self, net, X, names, seed, previous_history):
         """Return every attribute that fitting sets, the active components too."""

@@ -235,6 +235,32 @@ def test_warm_start_goes_on_where_the_last_fit_ended(estimator):
     assert list(halves.history_["epoch"]) == list(whole.history_["epoch"])
 
 
+def test_warm_start_takes_up_a_changed_objective_and_step():
+    vae = VAETransformer(3, max_epochs=2, warm_start=True, random_state=0).fit(X_WINE)
+    vae.set_params(beta=4.0, lr=1e-4).fit(X_WINE)
+    assert list(vae.history_["beta"]) == [1.0, 1.0, 4.0, 4.0]
+    np.testing.assert_allclose(vae.history_["lr"], [1e-3, 1e-3, 1e-4, 1e-4])
+
+
+@pytest.mark.parametrize(
+    "change", [{"n_components": 2}, {"architecture": MLP((5,))}], ids=str
+)
+@BOTH
+def test_warm_start_refuses_another_network(estimator, change):
+    fitted = estimator(3, max_epochs=1, warm_start=True, random_state=0).fit(X_WINE)
+    (name,) = change
+    with pytest.raises(ValueError, match=rf"{name}=.*would go on.*warm_start=False"):
+        fitted.set_params(**change).fit(X_WINE)
+    assert fitted.n_epochs_ == 1
+
+
+def test_warm_start_with_another_optimiser_starts_its_state_anew():
+    ae = AutoencoderTransformer(3, max_epochs=1, warm_start=True, random_state=0)
+    ae.fit(X_WINE).set_params(optimizer="sgd").fit(X_WINE)
+    assert isinstance(ae.net_.optimizer_, torch.optim.SGD)
+    assert ae.n_epochs_ == 2
+
+
 @BOTH
 def test_without_warm_start_a_second_fit_forgets_the_first(estimator):
     twice = estimator(3, max_epochs=2, random_state=0)
@@ -424,6 +450,17 @@ def test_any_optimiser_of_torch_lowers_the_loss(optimizer):
         architecture=MLP((8,)), batch_size=len(X_WINE), random_state=0,
     ).fit(X_WINE)  # fmt: skip
     assert ae.loss_curve_[-1] < ae.loss_curve_[0]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.3])
+def test_weight_decay_is_the_one_that_was_asked_for(optimizer, weight_decay):
+    # torch's AdamW decays by 0.01 unless told otherwise
+    ae = AutoencoderTransformer(
+        2, optimizer=optimizer, weight_decay=weight_decay, max_epochs=1
+    ).fit(X_WINE)
+    (group,) = ae.net_.optimizer_.param_groups
+    assert group["weight_decay"] == weight_decay
 
 
 def test_verbose_prints_a_line_an_epoch(capsys):

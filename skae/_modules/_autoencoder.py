@@ -90,6 +90,9 @@ class AutoencoderModule(nn.Module):
 
     # -- training, in network space --------------------------------------------
 
+    def set_objective(self):
+        """Set the parameters of the loss: none."""
+
     def set_warmup(self, share):
         """Set the share, from 0 to 1, of the terms that training phases in: none."""
 

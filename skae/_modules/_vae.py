@@ -56,11 +56,8 @@ class VAEModule(AutoencoderModule):
 
     def __init__(self, *, beta, free_bits, n_draws, elbo, **settings):
         super().__init__(**settings)
-        self.beta = beta
-        self.free_bits = free_bits
-        self.n_draws = n_draws
-        self.elbo_estimate = elbo
         self.warmup = 1.0  # share of beta in force; training raises it from 0 to 1
+        self.set_objective(beta=beta, free_bits=free_bits, n_draws=n_draws, elbo=elbo)
 
     def settings(self):
         """Return the arguments that rebuild this module, but for the weights."""
@@ -94,6 +91,13 @@ class VAEModule(AutoencoderModule):
         self._start_likelihood(start.noise_variance)
 
     # -- training, in network space --------------------------------------------
+
+    def set_objective(self, *, beta, free_bits, n_draws, elbo):
+        """Set the parameters of the loss."""
+        self.beta = beta
+        self.free_bits = free_bits
+        self.n_draws = n_draws
+        self.elbo_estimate = elbo
 
     def set_warmup(self, share):
         """Set the share of beta in force in training, from 0 to 1."""

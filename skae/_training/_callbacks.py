@@ -45,6 +45,10 @@ class FiniteGuard(Callback):
         for group in net.optimizer_.param_groups:
             group["lr"] *= RETRY_FACTOR
 
+    def on_train_end(self, net, **kwargs):
+        """Let go of the copies."""
+        del self.weights_, self.optimizer_state_
+
     def _remember(self, net):
         self.weights_ = copy_weights(net)
         self.optimizer_state_ = copy.deepcopy(net.optimizer_.state_dict())
@@ -91,6 +95,7 @@ class BestWeights(Callback):
     def on_train_end(self, net, **kwargs):
         """Put the best weights back."""
         net.module_.load_state_dict(self.best_)
+        del self.best_
 
 
 class SklearnCallbackBridge(Callback):

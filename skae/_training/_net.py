@@ -3,6 +3,7 @@
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
+from inspect import signature
 
 import torch
 from skorch import NeuralNet
@@ -70,13 +71,15 @@ class AutoencoderNet(NeuralNet):
     """
 
     def __init__(self, module, plan, callbacks=()):
+        optimizer = OPTIMIZERS.get(plan.optimizer, plan.optimizer)
         options = {"optimizer__fused": True} if plan.optimizer in FUSED else {}
-        if plan.weight_decay:  # some optimisers know no such parameter
+        # Some optimisers know no weight decay; others have one by default.
+        if plan.weight_decay or "weight_decay" in signature(optimizer).parameters:
             options["optimizer__weight_decay"] = plan.weight_decay
         super().__init__(
             module,
             criterion=torch.nn.Identity,  # the loss belongs to the module
-            optimizer=OPTIMIZERS.get(plan.optimizer, plan.optimizer),
+            optimizer=optimizer,
             lr=plan.lr,
             max_epochs=plan.max_epochs,
             batch_size=plan.batch_size,
@@ -258,4 +261,8 @@ def train(module, rows, plan, callbacks=(), optimizer_state=None):
     net = AutoencoderNet(module.train(), plan, callbacks).initialize()
     if optimizer_state is not None:
         net.optimizer_.load_state_dict(optimizer_state)
+        for group in net.optimizer_.param_groups:  # they may have changed since
+            group["lr"] = plan.lr
+            if "weight_decay" in group:
+                group["weight_decay"] = plan.weight_decay
     return net.partial_fit(rows)
