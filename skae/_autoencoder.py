@@ -49,8 +49,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         else "standard".
     init : {"pca", "random"}, default="pca"
         Where training starts.
-    optimizer : str or type, default="adamw"
-        Name or subclass of a `torch.optim` optimiser.
+    optimizer : str, type or partial, default="adamw"
+        Name or class of a `torch.optim` optimiser, or a `functools.partial` of one.
     lr : float, default=1e-3
         Step size.
     weight_decay : float, default=0.0
@@ -217,7 +217,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         """
         check_is_fitted(self)
         X = self._check_rows(X)
-        errors = check_overflow(map_rows(self.module_, "rescaled_errors", X), X)
+        errors = map_rows(self.module_, "rescaled_errors", X)
+        errors = check_overflow(errors, X, names=self._names)
         deviations = column_statistics(X).std / self.module_.scaler.scale.cpu().numpy()
         error = errors.sum(dtype=np.float64)
         variance = len(X) * np.square(deviations).sum()

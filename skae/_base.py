@@ -1,7 +1,6 @@
 """What both transformers share: from X to a trained network, and from it to codes."""
 
 from abc import ABC, abstractmethod
-from copy import deepcopy
 
 import numpy as np
 import pandas as pd
@@ -20,8 +19,7 @@ from skae._setup import (
     check_parameters,
     check_support,
     plan_training,
-    resolve_architecture,
-    resolve_likelihood,
+    resume_module,
     split_rows,
     start_module,
 )
@@ -169,7 +167,8 @@ class BaseAutoencoder(
         plan = plan_training(self, rows, streaming=streaming)
         skorch_callbacks = check_skorch_callbacks(self.callbacks)
         if resume:
-            module, optimizer_state, history = self._resumed()
+            module, optimizer_state = resume_module(self)
+            history = self._history
         else:
             module = start_module(self, rows, seed=seed)
             optimizer_state = history = None
@@ -183,8 +182,8 @@ class BaseAutoencoder(
         callbacks = [*skorch_callbacks, bridge]
         with failures_explained(self, rows, names, module):
             net = train(module, rows, plan, callbacks, optimizer_state)
-        net.forget(bridge, moments=not (streaming or self.warm_start))
-        fitted = attributes(net)
+            net.forget(bridge, moments=not (streaming or self.warm_start))
+            fitted = attributes(net)
         self._warn_of(fitted)
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=fitted
@@ -195,49 +194,13 @@ class BaseAutoencoder(
     def _check_training_rows(self, X, resume):
         """Return the rows of X and their column names (None without names)."""
         if resume:
-            names = getattr(self, "feature_names_in_", None)
+            names = self._names
             X = self._check_rows(X)
-            self._check_same_network()
         else:
             names = get_feature_names(X)
             X = check_rows(X, estimator=self, names=names, image_shape=self.image_shape)
         check_support(self, X, names)
         return X, names
-
-    def _check_same_network(self):
-        """Raise ValueError if the parameters now ask for another network."""
-        module = self.net_.module_
-        now = {
-            "architecture": resolve_architecture(self),
-            self._likelihood_parameter: resolve_likelihood(self),
-        }
-        before = {
-            "architecture": module.architecture,
-            self._likelihood_parameter: module.likelihood,
-        }
-        if isinstance(self.n_components, Integral):
-            now["n_components"] = int(self.n_components)
-            before["n_components"] = module.n_components
-        for name, value in now.items():
-            if repr(value) != repr(before[name]):
-                raise ValueError(
-                    f"{name}={value!r}, but training would go on from a network with "
-                    f"{name}={before[name]!r}; set it back, or use warm_start=False "
-                    "and fit for a new network"
-                )
-
-    def _resumed(self):
-        """Return a copy of the fitted module, its optimiser's state, its history.
-
-        A copy, because a fitted module never changes: other threads may use it, and
-        an error must leave it as it was.
-        """
-        module = deepcopy(self.net_.module_)
-        module.set_objective(**self._objective())
-        optimizer_state = None
-        if self.net_.plan.optimizer == self.optimizer:
-            optimizer_state = deepcopy(self.net_.optimizer_.state_dict())
-        return module, optimizer_state, self._history
 
     def _objective(self):
         """Return the parameters of the loss, which may change between fits."""
@@ -338,20 +301,29 @@ class BaseAutoencoder(
         check_is_fitted(self)
         X = self._check_rows(X)
         reconstructed = map_rows(self.module_, "reconstruct", X)
-        errors = np.square(X.astype(np.float64) - check_overflow(reconstructed, X))
+        errors = np.square(
+            X.astype(np.float64) - check_overflow(reconstructed, X, names=self._names)
+        )
         return errors if per_feature else errors.sum(axis=1)
 
     def _map(self, X, method, *args, **options):
         """Check X, apply a method of the module to its rows, check the result."""
         check_is_fitted(self)
         X = self._check_rows(X)
-        return check_overflow(map_rows(self.module_, method, X, *args, **options), X)
+        result = map_rows(self.module_, method, X, *args, **options)
+        return check_overflow(result, X, names=self._names)
+
+    @property
+    def _names(self):
+        """Column names for errors, None without names."""
+        return getattr(self, "feature_names_in_", None)
 
     def _check_rows(self, X):
         """Return X as rows like those that the estimator was fitted on."""
         check_feature_names(self, X, reset=False)
-        names = getattr(self, "feature_names_in_", None)
-        X = check_rows(X, estimator=self, names=names, image_shape=self.image_shape)
+        X = check_rows(
+            X, estimator=self, names=self._names, image_shape=self.image_shape
+        )
         check_n_features(self, X, reset=False)
         return X
 

@@ -4,6 +4,8 @@ The steps of `BaseAutoencoder._fit`, in order: check the parameters, check X aga
 the likelihood, split the rows, plan the training, start the network.
 """
 
+from copy import deepcopy
+from functools import partial
 from inspect import isclass
 from warnings import warn
 
@@ -52,10 +54,15 @@ def check_parameters(estimator):
         if isinstance(part, BaseEstimator):
             validate_parameters(part)
     optimizer = estimator.optimizer
-    if isclass(optimizer) and not issubclass(optimizer, torch.optim.Optimizer):
+    kind = optimizer.func if isinstance(optimizer, partial) else optimizer
+    if not (
+        isinstance(kind, str)
+        or (isclass(kind) and issubclass(kind, torch.optim.Optimizer))
+    ):
         raise TypeError(
-            f"optimizer must be a name among {sorted(OPTIMIZERS)} or a subclass of "
-            f"torch.optim.Optimizer, got {optimizer!r}"
+            f"optimizer must be a name among {sorted(OPTIMIZERS)}, a subclass of "
+            "torch.optim.Optimizer, or a functools.partial of one, got "
+            f"{optimizer!r}"
         )
     _check_image_shape(estimator)
     resolve_device(estimator.device)
@@ -168,6 +175,39 @@ def start_module(estimator, rows, *, seed):
     if estimator.init == "pca":
         module.start_at_pca(axes)
     return module
+
+
+def resume_module(estimator):
+    """Return a copy of the fitted module, and of its optimiser's state.
+
+    Copies, because a fitted module never changes: other threads may use it, and an
+    error must leave it as it was. The state is None if the optimiser is another now.
+    """
+    net = estimator.net_
+    _check_same_network(estimator, net.module_)
+    module = deepcopy(net.module_)
+    module.set_objective(**estimator._objective())
+    if net.plan.optimizer != estimator.optimizer:
+        return module, None
+    return module, deepcopy(net.optimizer_.state_dict())
+
+
+def _check_same_network(estimator, module):
+    """Raise ValueError if the parameters now ask for another network."""
+    likelihood = estimator._likelihood_parameter
+    pairs = {
+        "architecture": (resolve_architecture(estimator), module.architecture),
+        likelihood: (resolve_likelihood(estimator), module.likelihood),
+    }
+    if isinstance(estimator.n_components, Integral):
+        pairs["n_components"] = (int(estimator.n_components), module.n_components)
+    for name, (now, before) in pairs.items():
+        if repr(now) != repr(before):
+            raise ValueError(
+                f"{name}={now!r}, but training would go on from a network with "
+                f"{name}={before!r}; set it back, or use warm_start=False and fit for "
+                "a new network"
+            )
 
 
 def resolve_scaling(estimator, likelihood, statistics):

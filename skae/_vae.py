@@ -10,9 +10,9 @@ from skae._base import BaseAutoencoder
 from skae._modules import VAEModule, balanced_normal
 from skae._random import Rng, draw_seed
 from skae._setup import check_support
-from skae._sklearn import Integral, Interval, InvalidParameterError, Real, StrOptions
+from skae._sklearn import Integral, Interval, Real, StrOptions
 from skae._training import map_rows, widest_layer
-from skae._validation import check_overflow
+from skae._validation import check_count, check_overflow
 from skae.likelihoods import Bernoulli, Gaussian, Laplace, Likelihood
 
 LIKELIHOODS = {"gaussian": Gaussian(), "laplace": Laplace(), "bernoulli": Bernoulli()}
@@ -73,8 +73,8 @@ class VAETransformer(BaseAutoencoder):
         None for "bernoulli", else "standard".
     init : {"pca", "random"}, default="pca"
         Where training starts.
-    optimizer : str or type, default="adamw"
-        Name or subclass of a `torch.optim` optimiser.
+    optimizer : str, type or partial, default="adamw"
+        Name or class of a `torch.optim` optimiser, or a `functools.partial` of one.
     lr : float, default=1e-3
         Step size.
     weight_decay : float, default=0.0
@@ -294,7 +294,7 @@ class VAETransformer(BaseAutoencoder):
         Z : ndarray of shape (n_draws, n_samples, n_components_)
             One code matrix a draw.
         """
-        _check_count("n_draws", n_draws)
+        check_count("n_draws", n_draws)
         mean, std = self.encode_distribution(X)
         noise = np.random.RandomState(draw_seed(random_state))
         draws = noise.standard_normal((n_draws, *mean.shape)).astype(mean.dtype)
@@ -364,16 +364,16 @@ class VAETransformer(BaseAutoencoder):
             In nats, in the units of X.
         """
         check_is_fitted(self)
-        _check_count("n_draws", n_draws)
+        check_count("n_draws", n_draws)
         return self._density(X, "log_likelihood", n_draws, self._seed, n_draws=n_draws)
 
     def _density(self, X, method, *args, n_draws):
         """Check X against the support, and map a method that decodes many draws."""
         X = self._check_rows(X)
-        check_support(self, X, getattr(self, "feature_names_in_", None))
+        check_support(self, X, self._names)
         cells = min(n_draws, N_SCORING_DRAWS) * widest_layer(self.module_)
         result = map_rows(self.module_, method, X, *args, cells_per_row=cells)
-        return check_overflow(result, X)
+        return check_overflow(result, X, names=self._names)
 
     def sample(self, n_samples=1, random_state=None):
         """Return new rows drawn from the model, in the units of X.
@@ -394,15 +394,9 @@ class VAETransformer(BaseAutoencoder):
             New rows, float64.
         """
         check_is_fitted(self)
-        _check_count("n_samples", n_samples)
+        check_count("n_samples", n_samples)
         seed = draw_seed(random_state)
         noise = np.random.RandomState(seed).standard_normal(
             (n_samples, self.n_components_)
         )
         return map_rows(self.module_, "sample", noise, Rng(seed))
-
-
-def _check_count(name, value):
-    """Raise if the argument `name` of a method is not a positive int."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise InvalidParameterError(f"{name} must be a positive int, got {value!r}")

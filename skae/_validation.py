@@ -5,13 +5,24 @@ the column, the value, what was expected, and the way out.
 """
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import check_array
+
+from skae._sklearn import Integral, InvalidParameterError, get_feature_names
 
 # Row data of these types is used as it is, without a copy; anything else becomes
 # float64.
 NATIVE_DTYPES = [
     np.dtype(t) for t in ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u1", "?")
 ]
+
+# Ways out, for errors.
+FILL = (
+    "fill missing values first, for instance with sklearn.impute.SimpleImputer in a "
+    "Pipeline, or drop the rows"
+)
+CLIP = "clip or replace such values first, or drop the rows"
+ENCODE = "encode text first, for instance with sklearn.preprocessing.OneHotEncoder"
 
 # Squares of larger values overflow float64, and with them every variance.
 LARGEST_VALUE = 1e150
@@ -44,25 +55,31 @@ def check_rows(X, *, estimator, names=None, image_shape=None):
     if image_shape is not None:
         X = _flatten_images(X, image_shape)
     _refuse_columns_without_numbers(X)
-    X = check_array(
-        X,
-        dtype=NATIVE_DTYPES,
-        ensure_all_finite=False,
-        estimator=estimator,
-        input_name="X",
-    )
+    try:
+        X = check_array(
+            X,
+            dtype=NATIVE_DTYPES,
+            ensure_all_finite=False,
+            estimator=estimator,
+            input_name="X",
+        )
+    except ValueError as error:
+        if str(error).startswith("could not convert string to float"):
+            raise ValueError(f"{error} in X, expected numbers; {ENCODE}") from None
+        raise
     if image_shape is not None and X.shape[1] != np.prod(image_shape):
         raise ValueError(
             f"image_shape={tuple(image_shape)} means {np.prod(image_shape)} features, "
             f"but X has {X.shape[1]} features; "
             "image_shape is (channels, height, width) of one row"
         )
-    check_finite(X, names=names, way_out=_missing_value_advice(estimator))
+    check_finite(X, names=names)
     return X
 
 
 def check_codes(Z, *, n_components, estimator):
     """Return Z as a finite float array of shape (n_samples, n_components)."""
+    names = get_feature_names(Z)
     Z = check_array(
         Z,
         dtype=[np.float64, np.float32],
@@ -75,11 +92,11 @@ def check_codes(Z, *, n_components, estimator):
             f"Z has {Z.shape[1]} features, but {type(estimator).__name__} was fitted "
             f"with n_components={n_components}"
         )
-    check_finite(Z, input_name="Z")
+    check_finite(Z, names=names, input_name="Z")
     return Z
 
 
-def check_finite(X, *, names=None, input_name="X", way_out=""):
+def check_finite(X, *, names=None, input_name="X"):
     """Raise ValueError for NaN, infinities, and values whose squares overflow."""
     if X.dtype.kind != "f":
         return
@@ -87,11 +104,11 @@ def check_finite(X, *, names=None, input_name="X", way_out=""):
     lowest, highest = float(X.min()), float(X.max())
     if lowest > -LARGEST_VALUE and highest < LARGEST_VALUE:
         return
-    for condition, complaint in (
-        (np.isnan, "contains NaN"),
-        (np.isinf, "contains infinity or a value too large for its dtype"),
+    for condition, complaint, way_out in (
+        (np.isnan, "contains NaN", FILL),
+        (np.isinf, "contains infinity or a value too large for its dtype", CLIP),
         (_overflows, f"contains a value beyond {LARGEST_VALUE:g}, whose square "
-         "overflows float64"),
+         "overflows float64", CLIP),
     ):  # fmt: skip
         bad = condition(X)
         if bad.any():
@@ -99,11 +116,17 @@ def check_finite(X, *, names=None, input_name="X", way_out=""):
             raise ValueError(
                 f"Input {input_name} {complaint}.\n"
                 f"{name_column(j, names)} has {X[i, j]} in row {i}"
-                f" ({bad.sum()} such values in all). {way_out}".rstrip()
+                f" ({bad.sum()} such values in all); {way_out}"
             )
 
 
-def check_overflow(result, X, input_name="X"):
+def check_count(name, value):
+    """Raise if the argument `name` of a method is not a positive int."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise InvalidParameterError(f"{name} must be a positive int, got {value!r}")
+
+
+def check_overflow(result, X, input_name="X", names=None):
     """Return what a network made of X, or raise ValueError if it is not finite.
 
     Parameters
@@ -114,30 +137,26 @@ def check_overflow(result, X, input_name="X"):
         What the network was applied to.
     input_name : str, default="X"
         What errors call X.
+    names : ndarray of str or None, default=None
+        Column names of X.
     """
     for array in result if isinstance(result, tuple) else (result,):
         finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
         if not finite.all():
             i = int(finite.argmin())
             j = int(np.abs(X[i].astype(np.float64)).argmax())
+            or_else = ", or pass float64" if array.dtype == np.float32 else ""
             raise ValueError(
-                f"{input_name} overflows the network: row {i} has {X[i, j]} in column "
-                f"{j}, far from all that the network was trained on, and its result is "
-                f"not finite in {array.dtype}; clip the value, or pass float64"
+                f"{input_name} overflows the network: row {i} has {X[i, j]} in "
+                f"{name_column(j, names)}, far from all that the network was trained "
+                f"on, and its result is not finite in {array.dtype}; clip the value"
+                f"{or_else}"
             )
     return result
 
 
 def _overflows(X):
     return np.abs(X) > LARGEST_VALUE
-
-
-def _missing_value_advice(estimator):
-    return (
-        f"{type(estimator).__name__} does not accept missing or infinite values; "
-        "fill them first, for instance with sklearn.impute.SimpleImputer in a "
-        "Pipeline, or drop the rows."
-    )
 
 
 def _flatten_images(X, image_shape):
@@ -163,28 +182,45 @@ def _refuse_columns_without_numbers(X):
     dtypes = getattr(X, "dtypes", None)
     columns = getattr(X, "columns", None)
     if dtypes is None or columns is None:
+        dtype = getattr(X, "dtype", None)
+        if getattr(dtype, "kind", None) in ("M", "m"):
+            raise ValueError(
+                f"X has dtype {dtype}, expected numbers; encode it first, for instance "
+                "as a number of days"
+            )
         return
     for column, dtype in zip(columns, dtypes, strict=True):
         kind = str(dtype).lower()
         if kind.startswith(
-            ("datetime", "timedelta", "date", "period", "categ", "enum")
+            ("datetime", "timedelta", "date", "period", "interval", "categ", "enum")
         ):
             raise ValueError(
                 f"column {column!r} of X has dtype {dtype}, expected numbers; encode "
                 "it first, for instance with sklearn.preprocessing.OneHotEncoder or "
                 "TargetEncoder, or as a number of days"
             )
+        if kind.startswith("complex"):
+            raise ValueError(
+                f"Complex data not supported: column {column!r} of X has dtype {dtype}"
+            )
         if kind in ("object", "str", "string", "string[python]", "string[pyarrow]"):
-            _refuse_text(X[column], column)
+            _refuse_objects(X[column], column)
 
 
-def _refuse_text(values, column):
-    for value in values:
-        if isinstance(value, str):
-            try:
-                float(value)
-            except ValueError as error:
-                raise ValueError(
-                    f"{error} in column {column!r} of X, expected numbers; encode "
-                    "text first, for instance with sklearn.preprocessing.OneHotEncoder"
-                ) from None
+def _refuse_objects(values, column):
+    """Name the column of the first value that is no number."""
+    for row, value in enumerate(values):
+        if value is None:  # becomes NaN, and is refused as such
+            continue
+        if value is pd.NA:
+            raise ValueError(
+                f"Input X contains NaN.\ncolumn {column!r} has {value} in row {row}; "
+                f"{FILL}"
+            )
+        try:
+            float(value)
+        except (ValueError, TypeError) as error:
+            advice = ENCODE if isinstance(value, str) else "drop or encode the column"
+            raise type(error)(
+                f"{error} in column {column!r} of X, expected numbers; {advice}"
+            ) from None

@@ -10,7 +10,8 @@ PACKAGE = Path(__file__).parent.parent / "skae"
 # From the ground up. A file imports from its own room and from lower floors; rooms of
 # one floor do not know each other.
 FLOORS = [
-    ["_random", "_device", "_sklearn", "_validation", "metrics", "datasets"],
+    ["_sklearn"],
+    ["_random", "_device", "_validation", "metrics", "datasets"],
     ["architectures", "likelihoods", "corruptions", "penalties"],
     ["_modules"],
     ["_training"],

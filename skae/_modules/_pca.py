@@ -79,9 +79,8 @@ def _axes_from_covariance(X, rows, center, scale, n_rows):
     covariance = products / n_rows - np.outer(mean, mean)
     eigenvalues, vectors = np.linalg.eigh(covariance)
     eigenvalues = np.clip(eigenvalues[::-1], 0.0, None)
-    return PrincipalAxes(
-        mean, eigenvalues, _fix_signs(vectors.T[::-1]), float(eigenvalues.sum())
-    )
+    components = _tidy(vectors.T[::-1], np.diag(covariance) > 0)
+    return PrincipalAxes(mean, eigenvalues, components, float(eigenvalues.sum()))
 
 
 def _axes_from_rows(U, n_axes, seed):
@@ -90,16 +89,20 @@ def _axes_from_rows(U, n_axes, seed):
         pca = PCA(svd_solver="full")
     else:
         pca = PCA(n_axes, svd_solver="randomized", random_state=seed)
-    total_variance = float(U.var(axis=0).sum())
+    variances = U.var(axis=0)
     pca.fit(U)
     eigenvalues = pca.singular_values_**2 / len(U)
-    return PrincipalAxes(
-        pca.mean_, eigenvalues, _fix_signs(pca.components_), total_variance
-    )
+    components = _tidy(pca.components_, variances > 0)
+    return PrincipalAxes(pca.mean_, eigenvalues, components, float(variances.sum()))
 
 
-def _fix_signs(components):
-    """Return the axes with their largest entry positive: they do not flip by chance."""
+def _tidy(components, varies):
+    """Return the axes without what is chance in them.
+
+    Their largest entry is positive, so that they do not flip; and a column that does
+    not vary has weight zero: adaptive steps would blow a weight of 1e-17 up.
+    """
+    components = np.where(varies, components, 0.0)
     largest = np.abs(components).argmax(axis=1)
     signs = np.sign(components[np.arange(len(components)), largest])
     return components * np.where(signs == 0, 1.0, signs)[:, None]

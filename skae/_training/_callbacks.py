@@ -24,22 +24,26 @@ class FiniteGuard(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Remember the start."""
-        self.retried_ = False
+        self.failure_ = None
+        net.retry_is_due_ = False
         self._remember(net)
 
     def on_epoch_end(self, net, **kwargs):
         """Remember this epoch, or go back."""
         loss = net.history[-1, "train_loss"]
         if math.isfinite(loss) and weights_are_finite(net.module_):
+            net.retry_is_due_ = False
             self._remember(net)
             return
-        if self.retried_:
-            raise Diverged(
-                f"training diverged: the loss became {loss} at epoch "
-                f"{len(net.history)} with lr={net.lr:g}, and again after a retry with "
-                f"lr={net.lr * RETRY_FACTOR:g}"
-            )
-        self.retried_ = True
+        what = (
+            "weights are not finite" if math.isfinite(loss) else f"loss became {loss}"
+        )
+        lr = net.optimizer_.param_groups[0]["lr"]
+        when = f"at epoch {len(net.history)} with lr={lr:g}"
+        if self.failure_ is not None:
+            raise Diverged(f"training diverged: {self.failure_}, and again {when}")
+        self.failure_ = f"the {what} {when}"
+        net.retry_is_due_ = True
         net.module_.load_state_dict(self.weights_)
         net.optimizer_.load_state_dict(self.optimizer_state_)
         for group in net.optimizer_.param_groups:
@@ -121,12 +125,16 @@ class SklearnCallbackBridge(Callback):
         self.fitted_attributes = fitted_attributes
 
     def on_epoch_begin(self, net, **kwargs):
-        """Open the context of this epoch."""
+        """Open the context of this epoch; a retry goes on in the one that failed."""
+        if net.retry_is_due_:
+            return
         self.epoch_ = self.context.subcontext("epoch")
         self.epoch_.call_on_fit_task_begin(estimator=self.estimator, X=self.X)
 
     def on_epoch_end(self, net, **kwargs):
         """Close the context of this epoch; stop if a callback says so."""
+        if net.retry_is_due_:
+            return
         stop = self.epoch_.call_on_fit_task_end(
             estimator=self.estimator,
             X=self.X,
@@ -181,7 +189,8 @@ def check_skorch_callbacks(callbacks):
     for i, item in enumerate(callbacks):
         callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
         is_class = isinstance(callback, type) and issubclass(callback, Callback)
-        if not (isinstance(callback, Callback) or is_class):
+        named = not isinstance(item, tuple) or isinstance(item[0], str)
+        if not (named and (isinstance(callback, Callback) or is_class)):
             raise TypeError(
                 f"callbacks[{i}] must be a skorch callback or a (name, callback) pair, "
                 f"got {item!r}; scikit-learn's callbacks are set with set_callbacks"

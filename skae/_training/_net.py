@@ -117,6 +117,8 @@ class AutoencoderNet(NeuralNet):
         self.notify("on_train_begin", X=rows)
         with suppress(StopTraining):
             self.fit_loop(rows)
+            if self.retry_is_due_:  # the last epoch diverged
+                self.fit_loop(rows, epochs=1)
         self.notify("on_train_end", X=rows)
         self.module_.eval().zero_grad()  # gradients would double its memory
         return self
