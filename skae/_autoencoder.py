@@ -44,9 +44,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         How columns are scaled inside; undone by `inverse_transform`. "standard"
         centres each column and divides it by its standard deviation; "global"
         centres each column and divides all by one common scale, as suits pixels.
-        "auto" is "global" for images and when at least half of the columns span at
-        least half the range of the widest one, None for "binary_cross_entropy",
-        else "standard".
+        "auto" is "global" for images and when the ranges of the columns differ little
+        (standard deviation at most 0.6 of their mean), None for
+        "binary_cross_entropy", else "standard".
     init : {"pca", "random"}, default="pca"
         Where training starts.
     optimizer : str, type or partial, default="adamw"
@@ -62,7 +62,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         and 256.
     early_stopping : bool or "auto", default="auto"
         Whether to hold rows out, keep the weights of the best epoch on them, and
-        stop when they stop improving. "auto" does so when at least 50 rows would be
+        stop when they stop improving. "auto" does so when at least 10 rows would be
         held out.
     validation_fraction : float, default=0.1
         Share of rows to hold out.

@@ -335,7 +335,7 @@ def test_bernoulli_draws_are_zeros_and_ones():
 
 
 def test_reconstruction_errors_add_up():
-    ae = AutoencoderTransformer(3, **FAST).fit(X_WINE)
+    ae = AutoencoderTransformer(3, early_stopping=False, **FAST).fit(X_WINE)
     errors = ae.reconstruction_error(X_WINE, per_feature=True)
     np.testing.assert_allclose(errors, (X_WINE - ae.reconstruct(X_WINE)) ** 2)
     np.testing.assert_allclose(errors.sum(axis=1), ae.reconstruction_error(X_WINE))

@@ -97,7 +97,7 @@ def test_without_held_out_rows_there_is_no_validation_curve():
 
 
 def test_the_training_loss_is_the_loss_of_the_rows():
-    still = {"optimizer": "sgd", "lr": 1e-30, "max_epochs": 1}
+    still = {"optimizer": "sgd", "lr": 1e-30, "max_epochs": 1, "early_stopping": False}
     ae = AutoencoderTransformer(3, **still).fit(X_WINE)
     errors = ae.reconstruction_error(X_WINE, per_feature=True) / X_WINE.var(axis=0)
     nats = 0.5 * errors.sum(axis=1).mean() + 0.5 * 13 * np.log(2 * np.pi)
@@ -179,8 +179,8 @@ def test_held_out_rows_are_never_trained_on():
         )
 
 
-@pytest.mark.parametrize(("n_rows", "held_out"), [(499, False), (500, True)])
-def test_early_stopping_auto_needs_fifty_held_out_rows(n_rows, held_out):
+@pytest.mark.parametrize(("n_rows", "held_out"), [(99, False), (100, True)])
+def test_early_stopping_auto_needs_ten_held_out_rows(n_rows, held_out):
     ae = AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(X_DIGITS[:n_rows])
     assert (ae.validation_curve_ is not None) == held_out
 
@@ -236,7 +236,9 @@ def test_warm_start_goes_on_where_the_last_fit_ended(estimator):
 
 
 def test_warm_start_takes_up_a_changed_objective_and_step():
-    vae = VAETransformer(3, max_epochs=2, warm_start=True, random_state=0).fit(X_WINE)
+    vae = VAETransformer(
+        3, max_epochs=2, warm_start=True, early_stopping=False, random_state=0
+    ).fit(X_WINE)
     vae.set_params(beta=4.0, lr=1e-4).fit(X_WINE)
     assert list(vae.history_["beta"]) == [1.0, 1.0, 4.0, 4.0]
     np.testing.assert_allclose(vae.history_["lr"], [1e-3, 1e-3, 1e-4, 1e-4])
@@ -335,8 +337,9 @@ def test_skorch_callbacks_work_on_copies():
         skorch.callbacks.LRScheduler("StepLR", step_size=1, gamma=0.5),
     )
     ae = AutoencoderTransformer(
-        3, max_epochs=4, callbacks=[stopper, scheduler], random_state=0
-    ).fit(X_WINE)
+        3, max_epochs=4, early_stopping=False, callbacks=[stopper, scheduler],
+        random_state=0,
+    ).fit(X_WINE)  # fmt: skip
     np.testing.assert_allclose(
         ae.history_["lr"], [1e-3, 5e-4, 2.5e-4, 1.25e-4], rtol=1e-6
     )
@@ -346,7 +349,9 @@ def test_skorch_callbacks_work_on_copies():
 
 def test_gradients_can_be_clipped_by_a_skorch_callback():
     clip = skorch.callbacks.GradientNormClipping(1e-12)
-    options = {"max_epochs": 1, "optimizer": "sgd", "random_state": 0}
+    options = {
+        "max_epochs": 1, "optimizer": "sgd", "early_stopping": False, "random_state": 0
+    }  # fmt: skip
     clipped = AutoencoderTransformer(3, callbacks=[clip], **options).fit(X_WINE)
     free = AutoencoderTransformer(3, **options).fit(X_WINE)
     start = AutoencoderTransformer(3, **options | {"lr": 1e-30}).fit(X_WINE)
@@ -385,8 +390,8 @@ class Recorder:
 @BOTH
 def test_scikit_learn_callbacks_see_every_epoch(estimator):
     recorder = Recorder()
-    fitted = estimator(3, max_epochs=3, random_state=0).set_callbacks(recorder)
-    fitted.fit(X_WINE)
+    fitted = estimator(3, max_epochs=3, early_stopping=False, random_state=0)
+    fitted.set_callbacks(recorder).fit(X_WINE)
     assert recorder.max_subtasks == 3
     epochs = [(kind, "epoch", i) for i in range(3) for kind in ("begin", "end")]
     assert recorder.tasks == [

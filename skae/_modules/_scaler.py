@@ -10,10 +10,9 @@ CHUNK_CELLS = 2**21
 # A column whose deviation is this small beside its size is rounding noise.
 CONSTANT_TOLERANCE = 10 * np.finfo(np.float64).eps
 
-# Columns are "of one kind" when this share of them has at least this share of the
-# widest range; see `choose_scaling`.
-KIND_SHARE = 0.5
-KIND_RANGE = 0.5
+# Columns are of one kind when the standard deviation of their ranges is at most this
+# share of the mean range; docs/scaling.md has the measurements.
+MOST_SPREAD = 0.6
 
 
 class ColumnStatistics:
@@ -68,14 +67,15 @@ def choose_scaling(statistics):
     """Return "global" for columns of one kind, else "standard".
 
     Pixels, spectra and other columns in one unit share one range; columns with units
-    of their own do not. X is of one kind when at least half of its varying columns
-    have a range (maximum minus minimum) of at least half the widest.
+    of their own do not. X is of one kind when the ranges (maximum minus minimum) of
+    its varying columns differ little: when their standard deviation is at most 0.6
+    of their mean.
     """
     spans = (statistics.maximum - statistics.minimum)[statistics.std > 0]
     if len(spans) == 0:
         return "standard"
-    of_one_kind = np.mean(spans >= KIND_RANGE * spans.max()) >= KIND_SHARE
-    return "global" if of_one_kind else "standard"
+    spans = spans / spans.max()
+    return "global" if spans.std() <= MOST_SPREAD * spans.mean() else "standard"
 
 
 class Scaler(nn.Module):

@@ -163,7 +163,7 @@ class AutoencoderNet(NeuralNet):
     def snapshot(self):
         """Return a net with a copy of the module as it is now, ready for inference."""
         twin = AutoencoderNet(deepcopy(self.module_).eval(), self.plan).initialize()
-        twin.history_, twin.start_ = self.history[:], self.start_
+        twin.history_, twin.start_ = deepcopy(self.history), self.start_
         return twin
 
     def forget(self, callback, *, moments):

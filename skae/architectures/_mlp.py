@@ -18,10 +18,10 @@ class MLP(Architecture):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=(128, 64)
+    hidden_layer_sizes : tuple of int, default=(256, 128)
         Widths of the encoder's hidden layers; the decoder has the same in reverse.
         `()` leaves the linear path alone: a linear autoencoder.
-    activation : str, default="relu"
+    activation : str, default="gelu"
         "elu", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "softplus", "tanh".
     normalization : {"batch", "layer"} or None, default=None
         Batch or layer normalisation before each activation.
@@ -46,9 +46,9 @@ class MLP(Architecture):
 
     def __init__(
         self,
-        hidden_layer_sizes=(128, 64),
+        hidden_layer_sizes=(256, 128),
         *,
-        activation="relu",
+        activation="gelu",
         normalization=None,
         dropout=0.0,
     ):

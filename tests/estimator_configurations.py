@@ -1,0 +1,165 @@
+"""Estimators in every kind of configuration, and scikit-learn's checks of them."""
+
+import random
+from contextlib import contextmanager
+from unittest import mock
+
+import numpy as np
+import torch
+from sklearn.utils import estimator_checks
+
+from skae import AutoencoderTransformer, VAETransformer
+from skae._sklearn import check_feature_names, check_n_features, get_feature_names
+from skae._validation import check_rows
+from skae.architectures import MLP
+
+# What scikit-learn runs on its own transformers only: `check_estimator` and
+# `parametrize_with_checks` leave it out.
+EXTRA_CHECKS = [
+    estimator_checks.check_dataframe_column_names_consistency,
+    estimator_checks.check_estimators_partial_fit_n_features,
+    estimator_checks.check_get_feature_names_out_error,
+    estimator_checks.check_global_output_transform_pandas,
+    estimator_checks.check_global_set_output_transform_polars,
+    estimator_checks.check_inplace_ensure_writeable,
+    estimator_checks.check_param_validation,
+    estimator_checks.check_set_output_transform,
+    estimator_checks.check_set_output_transform_pandas,
+    estimator_checks.check_set_output_transform_polars,
+    estimator_checks.check_transformer_get_feature_names_out,
+    estimator_checks.check_transformer_get_feature_names_out_pandas,
+]
+
+IMAGE_SHAPE = (1, 4, 4)
+
+
+class Preparing:
+    """A front that turns the valid rows of a check into rows that the model takes.
+
+    The checks feed rows of any range and width. A Pipeline with a scaler would take
+    them, but fails the checks itself, with PCA as its last step too: `fit` changes
+    its parameter `steps`, and `random_state` is out of the checks' reach. So the rows
+    are changed here, behind the estimator's own validation and before anything else.
+    """
+
+    def _check_training_rows(self, X, resume):
+        if resume:
+            return super()._check_training_rows(X, resume)
+        names = get_feature_names(X)
+        X = check_rows(X, estimator=self, names=names)
+        self._n_columns = X.shape[1]
+        return self._prepare(X), names
+
+    def _check_rows(self, X):
+        check_feature_names(self, X, reset=False)
+        X = check_rows(X, estimator=self)
+        check_n_features(self, X, reset=False)
+        return self._prepare(X)
+
+    def _fitted_attributes(self, *args):
+        attributes = super()._fitted_attributes(*args)
+        return attributes | {"n_features_in_": self._n_columns}
+
+
+class UnitRange(Preparing):
+    """Rows in [0, 1], spread over it wherever the columns lie."""
+
+    def _prepare(self, X):
+        return (1 + np.sin(X)) / 2
+
+
+class ImageRows(Preparing):
+    """Rows as wide as `IMAGE_SHAPE` says, empty on the right."""
+
+    def _prepare(self, X):
+        return np.pad(X, ((0, 0), (0, np.prod(IMAGE_SHAPE) - X.shape[1])))
+
+
+class UnitRangeAutoencoder(UnitRange, AutoencoderTransformer):
+    """For the losses of data in [0, 1]."""
+
+
+class UnitRangeVAE(UnitRange, VAETransformer):
+    """For the likelihoods of data in [0, 1]."""
+
+
+class ImageAutoencoder(ImageRows, AutoencoderTransformer):
+    """For `image_shape`."""
+
+
+class ImageVAE(ImageRows, VAETransformer):
+    """For `image_shape`."""
+
+
+SHARED = {
+    "default": {},
+    "linear": {"architecture": MLP(())},
+    "deep tanh": {"architecture": MLP((16, 16, 8), activation="tanh")},
+    "batch norm": {"architecture": MLP((16,), normalization="batch")},
+    "layer norm": {"architecture": MLP((16,), normalization="layer")},
+    "dropout": {"architecture": MLP((16,), dropout=0.5)},
+    "early stopping": {"early_stopping": True, "validation_fraction": 0.2},
+    "random start": {"init": "random"},
+    "global scale": {"scale": "global", "n_components": 0.9, "optimizer": "sgd"},
+    # A network that fits well has large weights, and would tell rows that are encoded
+    # one by one from the same rows in a batch if it computed in float32.
+    "long": {
+        "architecture": MLP((32,)),
+        "max_epochs": 100,
+        "lr": 1e-2,
+        "batch_size": 128,
+    },
+}
+
+AUTOENCODER = {
+    "absolute error": {"loss": "absolute_error"},
+}
+
+VAE = {
+    "laplace": {"likelihood": "laplace"},
+    "beta, warm-up, free bits": {"beta": 4.0, "kl_warmup": 0.5, "free_bits": 0.1},
+    "monte carlo": {"elbo": "monte_carlo", "n_draws": 3},
+}
+
+
+def estimator_configurations():
+    """Return a dict of unfitted estimators by the name of their configuration."""
+    autoencoders = {
+        name: AutoencoderTransformer(**parameters)
+        for name, parameters in (SHARED | AUTOENCODER).items()
+    }
+    autoencoders["binary cross-entropy"] = UnitRangeAutoencoder(
+        loss="binary_cross_entropy"
+    )
+    autoencoders["image"] = ImageAutoencoder(image_shape=IMAGE_SHAPE)
+    vaes = {
+        name: VAETransformer(**parameters)
+        for name, parameters in (SHARED | VAE).items()
+    }
+    vaes["bernoulli"] = UnitRangeVAE(likelihood="bernoulli")
+    vaes["image"] = ImageVAE(image_shape=IMAGE_SHAPE)
+    named = {f"AE, {name}": estimator for name, estimator in autoencoders.items()}
+    named |= {f"VAE, {name}": estimator for name, estimator in vaes.items()}
+    for name, estimator in named.items():
+        if not name.endswith("long"):
+            estimator.set_params(max_epochs=3)
+    return named
+
+
+@contextmanager
+def seeded(seed):
+    """Run scikit-learn's checks on another random state than the 0 or 1 they set.
+
+    Their data stay the same; what the estimator draws does not, nor does what the
+    checks draw from numpy's global generator.
+    """
+    original = estimator_checks.set_random_state
+
+    def set_random_state(estimator, random_state=0):
+        original(estimator, random_state + 1000 * seed)
+
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (the generator that checks draw from)
+    torch.manual_seed(seed)
+    with mock.patch.object(estimator_checks, "set_random_state", set_random_state):
+        yield
