@@ -13,6 +13,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
+from skae._availability import AbsentWhileStoppingEarly
 from skae._device import resolve_device
 from skae._random import draw_seed
 from skae._setup import (
@@ -127,6 +128,7 @@ class BaseAutoencoder(
         resume = self.warm_start and self.__sklearn_is_fitted__()
         return self._fit(X, y, resume=resume, streaming=False)
 
+    @AbsentWhileStoppingEarly
     @with_callbacks
     def partial_fit(self, X, y=None):
         """Train the network for one pass over X, going on from where it is.
@@ -152,11 +154,6 @@ class BaseAutoencoder(
         ValueError
             If `early_stopping=True`, or as in `fit`.
         """
-        if self.early_stopping is True:
-            raise ValueError(
-                "early_stopping=True has no meaning in partial_fit, which is one pass "
-                "over X; use early_stopping='auto' or False, or fit"
-            )
         return self._fit(X, y, resume=self.__sklearn_is_fitted__(), streaming=True)
 
     def _fit(self, X, y, *, resume, streaming):

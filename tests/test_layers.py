@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "skae"
 # one floor do not know each other.
 FLOORS = [
     ["_sklearn"],
-    ["_random", "_device", "_validation", "metrics", "datasets"],
+    ["_availability", "_random", "_device", "_validation", "metrics", "datasets"],
     ["architectures", "likelihoods", "corruptions", "penalties"],
     ["_modules"],
     ["_training"],

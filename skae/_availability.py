@@ -1,0 +1,28 @@
+"""Methods that depend on parameters."""
+
+from types import MethodType
+
+
+class StreamingError(ValueError, AttributeError):
+    """A stream of rows cannot be stopped early."""
+
+
+class AbsentWhileStoppingEarly:
+    """A method that an estimator lacks while its `early_stopping` is True.
+
+    `hasattr` is then False, as with `sklearn.utils.metaestimators.available_if`, but
+    the error says why.
+    """
+
+    def __init__(self, method):
+        self.method = method
+
+    def __get__(self, estimator, owner):
+        if estimator is None:
+            return self.method
+        if estimator.early_stopping is True:
+            raise StreamingError(
+                f"early_stopping=True has no meaning in {self.method.__name__}, which "
+                "is one pass over X; use early_stopping='auto' or False, or fit"
+            )
+        return MethodType(self.method, estimator)
