@@ -9,6 +9,14 @@ from skae.architectures import MLP
 
 BOTH = pytest.mark.parametrize("estimator", [AutoencoderTransformer, VAETransformer])
 
+# Training that changes nothing: what is left is the start.
+NO_TRAINING = {
+    "optimizer": "sgd",
+    "lr": 1e-30,
+    "max_epochs": 1,
+    "early_stopping": False,
+}
+
 
 @BOTH
 @pytest.mark.parametrize("scale", ["standard", "global"])
@@ -95,23 +103,15 @@ def test_the_order_of_rows_does_not_matter_in_one_batch():
 
 def test_duplicating_every_row_keeps_the_elbo_of_the_start():
     X = load_wine().data
-    start = {
-        "optimizer": "sgd", "lr": 1e-30, "max_epochs": 1, "early_stopping": False,
-        "random_state": 0,
-    }  # fmt: skip
-    once = VAETransformer(3, **start).fit(X)
-    twice = VAETransformer(3, **start).fit(np.vstack([X, X]))
+    once = VAETransformer(3, **NO_TRAINING).fit(X)
+    twice = VAETransformer(3, **NO_TRAINING).fit(np.vstack([X, X]))
     np.testing.assert_allclose(once.score_samples(X), twice.score_samples(X), rtol=1e-5)
 
 
 def test_splitting_an_epoch_into_batches_keeps_the_loss_per_row():
     X = load_wine().data
-    still = {
-        "optimizer": "sgd", "lr": 1e-30, "max_epochs": 1, "early_stopping": False,
-        "random_state": 0,
-    }  # fmt: skip
     losses = [
-        AutoencoderTransformer(3, batch_size=size, **still).fit(X).loss_curve_[0]
+        AutoencoderTransformer(3, batch_size=size, **NO_TRAINING).fit(X).loss_curve_[0]
         for size in (7, 50, len(X))
     ]
     np.testing.assert_allclose(losses, losses[0], rtol=1e-6)

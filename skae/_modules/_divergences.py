@@ -4,7 +4,7 @@ import math
 
 import torch
 
-HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
+from skae.likelihoods._gaussian import HALF_LOG_2_PI
 
 
 def kl_to_standard_normal(mean, log_var):
