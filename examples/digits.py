@@ -95,7 +95,7 @@ def compare(X, y):
 def search(X, y):
     """Return a fitted search over the size of the code and beta."""
     grid = {"codes__n_components": [4, 8, 16], "codes__beta": [0.1, 1.0]}
-    pipeline = make_pipeline_with(VAETransformer(max_epochs=50, random_state=0))
+    pipeline = make_pipeline_with(VAETransformer(max_epochs=30, random_state=0))
     return GridSearchCV(pipeline, grid, cv=3, n_jobs=2).fit(X, y)
 
 
@@ -110,14 +110,13 @@ def draw(X, y, path):
         "Autoencoder": AutoencoderTransformer,
         "VAE": VAETransformer,
     }
-    seed = {"random_state": 0}
-    X_train, X_test, _, y_test = train_test_split(X, y, test_size=1 / 3, **seed)
+    X_train, X_test, _, y_test = train_test_split(X, y, test_size=1 / 3, random_state=0)
 
     figure = plt.figure(figsize=(11, 8.5), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=[1, 1.15])
     panels = above.subplots(1, 3)
     for ax, (name, reducer) in zip(panels, reducers.items(), strict=True):
-        Z = reducer(2, **seed).fit(X_train).transform(X_test)
+        Z = reducer(2, random_state=0).fit(X_train).transform(X_test)
         points = ax.scatter(*Z.T, c=y_test, cmap="tab10", s=9, vmin=-0.5, vmax=9.5)
         ax.set(title=f"{name}, 2 components", xticks=[], yticks=[])
     above.colorbar(points, ax=panels, ticks=range(10), label="digit")
@@ -126,7 +125,7 @@ def draw(X, y, path):
     shown = [np.flatnonzero(y_test == digit)[0] for digit in range(10)]
     rows = {"original": X_test[shown]}
     for name, reducer in reducers.items():
-        fitted = reducer(N_COMPONENTS, **seed).fit(X_train)
+        fitted = reducer(N_COMPONENTS, random_state=0).fit(X_train)
         rows[name] = fitted.inverse_transform(fitted.transform(X_test[shown]))
     grid = below.subplots(len(rows), 10)
     for line, (name, images) in zip(grid, rows.items(), strict=True):

@@ -1,7 +1,7 @@
 """The course of a fit: epochs, early stopping, callbacks, continuation."""
 
-import contextlib
 import io
+from contextlib import redirect_stdout, suppress
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from skae import AutoencoderTransformer, VAETransformer
 from skae._random import Rng
 from skae._training._batches import RowSubset, TensorBatches, as_tensor
+from skae._training._threads import threads_for
 from skae.architectures import MLP
 
 BOTH = pytest.mark.parametrize("estimator", [AutoencoderTransformer, VAETransformer])
@@ -63,6 +64,20 @@ def test_a_tensor_shares_the_memory_of_its_array():
     X.flags.writeable = False
     assert as_tensor(X).data_ptr() == X.ctypes.data
     assert not X.flags.writeable
+
+
+@pytest.mark.parametrize(("n_operations", "inside"), [(1e6, 1), (1e12, 2)])
+def test_small_steps_take_one_thread_and_give_the_others_back(n_operations, inside):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with suppress(KeyError), threads_for(n_operations):
+            seen = torch.get_num_threads()
+            raise KeyError
+        assert seen == inside
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 # -- history and early stopping ----------------------------------------------------
@@ -415,7 +430,7 @@ def test_a_scikit_learn_callback_that_says_stop_stops(estimator):
 def progress_of(fit):
     """Return what the progress bars of a fit print."""
     out = io.StringIO()
-    with contextlib.redirect_stdout(out):
+    with redirect_stdout(out):
         fit()
     return out.getvalue()
 

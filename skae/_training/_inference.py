@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from skae._training._batches import as_tensor
+from skae._training._threads import count_weights, threads_for
 
 # A batch holds about this many numbers in the widest layer, so that it stays in cache.
 BATCH_CELLS = 2**20
@@ -50,7 +51,8 @@ def map_rows(module, method, X, *args, cells_per_row=None):
     step = int(np.clip(BATCH_CELLS // cells, FEWEST_ROWS, MOST_ROWS))
 
     rows, results = as_tensor(X), None
-    with torch.inference_mode():
+    n_operations = 2 * count_weights(module) * min(step, len(X))
+    with threads_for(n_operations), torch.inference_mode():
         for start in range(0, len(X), step):
             outputs = apply(rows[start : start + step].to(device), *args)
             single = not isinstance(outputs, tuple)

@@ -17,6 +17,7 @@ from skae._training._callbacks import (
     is_stop_signal,
     listens_to_batches,
 )
+from skae._training._threads import count_weights, threads_for
 
 OPTIMIZERS = {
     "adadelta": torch.optim.Adadelta,
@@ -114,12 +115,14 @@ class AutoencoderNet(NeuralNet):
         """
         if not self.initialized_:
             self.initialize()
-        self.notify("on_train_begin", X=rows)
-        with suppress(StopTraining):
-            self.fit_loop(rows)
-            if self.retry_is_due_:  # the last epoch diverged
-                self.fit_loop(rows, epochs=1)
-        self.notify("on_train_end", X=rows)
+        # forward, and twice as much backward
+        with threads_for(6 * count_weights(self.module_) * self.batch_size):
+            self.notify("on_train_begin", X=rows)
+            with suppress(StopTraining):
+                self.fit_loop(rows)
+                if self.retry_is_due_:  # the last epoch diverged
+                    self.fit_loop(rows, epochs=1)
+            self.notify("on_train_end", X=rows)
         self.module_.eval().zero_grad()  # gradients would double its memory
         return self
 
