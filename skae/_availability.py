@@ -2,6 +2,14 @@
 
 from types import MethodType
 
+import numpy as np
+
+
+def demands_early_stopping(estimator):
+    """Return whether `early_stopping` is True, of Python or numpy, and not "auto"."""
+    value = estimator.early_stopping
+    return isinstance(value, bool | np.bool_) and bool(value)
+
 
 class StreamingError(ValueError, AttributeError):
     """A stream of rows cannot be stopped early."""
@@ -20,7 +28,7 @@ class AbsentWhileStoppingEarly:
     def __get__(self, estimator, owner):
         if estimator is None:
             return self.method
-        if estimator.early_stopping is True:
+        if demands_early_stopping(estimator):
             raise StreamingError(
                 f"early_stopping=True has no meaning in {self.method.__name__}, which "
                 "is one pass over X; use early_stopping='auto' or False, or fit"

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
 
+from skae._availability import demands_early_stopping
 from skae._device import resolve_device
 from skae._modules import Scaler, choose_scaling, column_statistics, principal_axes
 from skae._random import Rng
@@ -103,19 +104,17 @@ def check_support(estimator, X, names):
 
 def split_rows(estimator, X, *, streaming, seed):
     """Return the `TrainingRows` of X: which to train on, which to validate on."""
-    n_samples, early_stopping = len(X), estimator.early_stopping
+    n_samples, demanded = len(X), demands_early_stopping(estimator)
     n_valid = int(estimator.validation_fraction * n_samples)
-    if early_stopping is True and not 0 < n_valid < n_samples:
+    if demanded and not 0 < n_valid < n_samples:
         raise ValueError(
             f"validation_fraction={estimator.validation_fraction} of "
             f"n_samples={n_samples} leaves {n_valid} validation samples and "
             f"{n_samples - n_valid} to train on, and early_stopping=True needs both; "
             "use early_stopping='auto', another validation_fraction, or more rows"
         )
-    wanted = early_stopping is True or (
-        early_stopping == "auto" and n_valid >= FEWEST_VALIDATION_ROWS
-    )
-    if streaming or not wanted:
+    wanted = estimator.early_stopping == "auto" and n_valid >= FEWEST_VALIDATION_ROWS
+    if streaming or not (demanded or wanted):
         return TrainingRows(X, np.arange(n_samples), None)
     order = np.random.RandomState(seed).permutation(n_samples)
     return TrainingRows(X, np.sort(order[n_valid:]), np.sort(order[:n_valid]))

@@ -194,6 +194,13 @@ def test_held_out_rows_are_never_trained_on():
         )
 
 
+@pytest.mark.parametrize("demand", [True, np.True_])
+def test_true_of_numpy_is_true_too(demand):
+    ae = AutoencoderTransformer(2, max_epochs=1, early_stopping=demand, random_state=0)
+    assert ae.fit(X_WINE[:40]).validation_curve_ is not None
+    assert not hasattr(ae, "partial_fit")
+
+
 @pytest.mark.parametrize(("n_rows", "held_out"), [(99, False), (100, True)])
 def test_early_stopping_auto_needs_ten_held_out_rows(n_rows, held_out):
     ae = AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(X_DIGITS[:n_rows])

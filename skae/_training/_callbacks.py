@@ -55,7 +55,7 @@ class FiniteGuard(Callback):
 
     def _remember(self, net):
         self.weights_ = copy_weights(net)
-        self.optimizer_state_ = copy.deepcopy(net.optimizer_.state_dict())
+        self.optimizer_state_ = copy_tensors(net.optimizer_.state_dict())
 
 
 class BestWeights(Callback):
@@ -147,6 +147,17 @@ class SklearnCallbackBridge(Callback):
 def copy_weights(net):
     """Return copies of the weights and buffers of a net."""
     return {k: v.detach().clone() for k, v in net.module_.state_dict().items()}
+
+
+def copy_tensors(value):
+    """Return a nested dict or list with copies of its tensors; faster than deepcopy."""
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, dict):
+        return {k: copy_tensors(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [copy_tensors(v) for v in value]
+    return value
 
 
 def weights_are_finite(module):
