@@ -208,7 +208,7 @@ class VAEModule(AutoencoderModule):
         return self.scaler.inverse(U)
 
     def _draw(self, mean, log_var, noise):
-        return reparameterise(mean, log_var, noise[:, None, :].to(mean.dtype))
+        return reparameterise(mean, log_var, noise[:, None, :].to(mean))
 
     def _log_prob_of_draws(self, Z, U):
         n_draws, n_rows, n_components = Z.shape

@@ -15,14 +15,14 @@ class TrainingRows(NamedTuple):
 
 
 class RowSubset:
-    """Some rows of a tensor, as a skorch dataset.
+    """Some rows of a tensor.
 
     Parameters
     ----------
     X : Tensor of shape (n_samples, n_features)
         All rows.
     rows : Tensor of int64
-        Which of them.
+        Which of them, on the CPU.
     """
 
     def __init__(self, X, rows):
@@ -31,10 +31,6 @@ class RowSubset:
 
     def __len__(self):
         return len(self.rows)
-
-    def __getitem__(self, i):
-        x = self.X[self.rows[i]]
-        return x, x
 
 
 class TensorBatches:
@@ -70,7 +66,7 @@ class TensorBatches:
         if self.rng is not None:
             rows = rows[self.rng.permutation(len(rows))]
         for batch in rows.tensor_split(len(self)):
-            X = self.dataset.X.index_select(0, batch)
+            X = self.dataset.X.index_select(0, batch.to(self.dataset.X.device))
             yield X, X
 
 

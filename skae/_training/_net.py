@@ -131,13 +131,13 @@ class AutoencoderNet(NeuralNet):
         self.n_steps_ = 0
         self.stop_requested_ = False
         self.batch_listeners_ = False  # the start is no epoch of theirs
-        n_batches = len(self.get_iterator(self.get_dataset(X, X.train), training=True))
+        train, valid = self.get_split_datasets(X)
+        n_batches = len(self.get_iterator(train, training=True))
         self.warmup_steps_ = self.plan.kl_warmup * n_batches * self.max_epochs
         self.start_ = {}
-        if X.valid is not None:
-            iterator = self.get_iterator(self.get_dataset(X, X.valid))
+        if valid is not None:
             self.start_ = self._mean_terms(
-                iterator, False, "valid", self.validation_step
+                self.get_iterator(valid), False, "valid", self.validation_step
             )
         self.batch_listeners_ = any(listens_to_batches(c) for _, c in self.callbacks_)
 
@@ -178,15 +178,14 @@ class AutoencoderNet(NeuralNet):
 
     # -- data ------------------------------------------------------------------
 
-    def get_dataset(self, X, y=None):
-        """Return the given rows of `TrainingRows` as a dataset."""
-        device = torch.device(self.device)
-        return RowSubset(as_tensor(X.X).to(device), torch.from_numpy(y).to(device))
-
     def get_split_datasets(self, X, y=None, **fit_params):
-        """Return training and validation rows of `TrainingRows`."""
-        valid = None if X.valid is None else self.get_dataset(X, X.valid)
-        return self.get_dataset(X, X.train), valid
+        """Return the training and the validation rows of `TrainingRows`."""
+        device = torch.device(self.device)
+        everything = as_tensor(X.X).to(device)  # no copy on the CPU
+        return tuple(
+            None if rows is None else RowSubset(everything, torch.from_numpy(rows))
+            for rows in (X.train, X.valid)
+        )
 
     # -- one epoch, one step ---------------------------------------------------
 
