@@ -239,6 +239,6 @@ def resolve_n_components(n_components, axes, n_features):
             "overcomplete code can copy its input and learn nothing; use fewer "
             "components, or dropout to keep it from copying",
             UserWarning,
-            stacklevel=5,
+            stacklevel=6,  # the line that calls fit
         )
     return int(n_components)

@@ -240,10 +240,11 @@ class VAETransformer(BaseAutoencoder):
     def _fitted_attributes(self, net, X, names, seed, previous_history):
         """Return every attribute that fitting sets, the active components too."""
         attributes = super()._fitted_attributes(net, X, names, seed, previous_history)
-        kl = map_rows(net.module_, "kl_of_components", X).mean(axis=0)
-        means = map_rows(net.module_, "transform", X)
-        n_active = int((means.var(axis=0) > ACTIVE_VARIANCE).sum())
-        return attributes | {"kl_per_component_": kl, "n_active_components_": n_active}
+        mean, kl = map_rows(net.module_, "mean_and_kl", X)
+        return attributes | {
+            "kl_per_component_": kl.mean(axis=0),
+            "n_active_components_": int((mean.var(axis=0) > ACTIVE_VARIANCE).sum()),
+        }
 
     def _warn_of(self, attributes):
         """Warn of a posterior that has collapsed to the prior."""
@@ -256,7 +257,7 @@ class VAETransformer(BaseAutoencoder):
                 f"{self.beta:g}), or raise kl_warmup (now {self.kl_warmup:g}) or "
                 f"free_bits (now {self.free_bits:g}), or ask for fewer n_components",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,  # the line that calls fit
             )
 
     # -- the posterior ---------------------------------------------------------

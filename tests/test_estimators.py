@@ -396,6 +396,17 @@ def test_a_collapsed_posterior_is_warned_of_with_the_remedy():
     assert healthy.n_active_components_ == 2
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_warnings_point_at_the_line_of_the_user(method):
+    vae = VAETransformer(20, beta=1e3, **FAST)  # overcomplete, and it collapses
+    with warnings.catch_warnings(record=True) as record:
+        warnings.simplefilter("always")
+        getattr(vae, method)(X_WINE)
+    categories = {warning.category for warning in record}
+    assert categories == {UserWarning, ConvergenceWarning}
+    assert {warning.filename for warning in record} == {__file__}
+
+
 @BOTH
 def test_fitted_attributes_are_absent_before_fit(estimator):
     unfitted = estimator()

@@ -153,9 +153,10 @@ class VAEModule(AutoencoderModule):
         mean, log_var = self.posterior(self.to_network_space(X))
         return mean, (0.5 * log_var).exp()
 
-    def kl_of_components(self, X):
-        """Return the KL term of every row and component, in nats."""
-        return kl_to_standard_normal(*self.posterior(self.to_network_space(X)))
+    def mean_and_kl(self, X):
+        """Return mean and KL term of the posterior of rows X, by component, in nats."""
+        mean, log_var = self.posterior(self.to_network_space(X))
+        return mean, kl_to_standard_normal(mean, log_var)
 
     def elbo(self, X, noise):
         """Return the ELBO of rows X at beta 1, in nats, in the units of X.

@@ -6,6 +6,8 @@ import math
 import torch
 from skorch.callbacks import Callback, EarlyStopping
 
+from skae._training._tree import map_leaves
+
 # After a loss that is not finite, training goes on from the last good weights with
 # the step size times this.
 RETRY_FACTOR = 0.1
@@ -54,8 +56,8 @@ class FiniteGuard(Callback):
         del self.weights_, self.optimizer_state_
 
     def _remember(self, net):
-        self.weights_ = copy_weights(net)
-        self.optimizer_state_ = copy_tensors(net.optimizer_.state_dict())
+        self.weights_ = copy_state(net.module_)
+        self.optimizer_state_ = copy_state(net.optimizer_)
 
 
 class BestWeights(Callback):
@@ -80,14 +82,14 @@ class BestWeights(Callback):
         """Remember the start."""
         self.waited_ = 0
         self.mark_ = self.best_loss_ = net.start_["valid_loss"]
-        self.best_ = copy_weights(net)
+        self.best_ = copy_state(net.module_)
 
     def on_epoch_end(self, net, **kwargs):
         """Compare this epoch with the best; stop when patience is over."""
         loss = net.history[-1, "valid_loss"]
         if loss < self.best_loss_:
             self.best_loss_ = loss
-            self.best_ = copy_weights(net)
+            self.best_ = copy_state(net.module_)
         if loss < self.mark_ - self.tol:
             self.mark_ = loss
             self.waited_ = 0
@@ -144,20 +146,13 @@ class SklearnCallbackBridge(Callback):
             net.request_stop()
 
 
-def copy_weights(net):
-    """Return copies of the weights and buffers of a net."""
-    return {k: v.detach().clone() for k, v in net.module_.state_dict().items()}
+def copy_state(holder):
+    """Return the state of a module or an optimiser with copies of its tensors."""
+    return map_leaves(_clone_tensor, holder.state_dict())
 
 
-def copy_tensors(value):
-    """Return a nested dict or list with copies of its tensors; faster than deepcopy."""
-    if isinstance(value, torch.Tensor):
-        return value.clone()
-    if isinstance(value, dict):
-        return {k: copy_tensors(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [copy_tensors(v) for v in value]
-    return value
+def _clone_tensor(value):
+    return value.clone() if isinstance(value, torch.Tensor) else value
 
 
 def weights_are_finite(module):

@@ -7,6 +7,7 @@ import torch
 
 from skae._modules import build_module, export_module
 from skae._training._net import AutoencoderNet, TrainingPlan
+from skae._training._tree import map_leaves
 
 # skorch's names of what a history holds, and ours.
 PREFIXES = {"train_": "train_", "valid_": "validation_"}
@@ -18,7 +19,7 @@ def export_net(net):
     return {
         "plan": asdict(net.plan),
         "module": export_module(net.module_),
-        "optimizer": _as_arrays(net.optimizer_.state_dict()),
+        "optimizer": map_leaves(_as_array, net.optimizer_.state_dict()),
     }
 
 
@@ -26,7 +27,7 @@ def restore_net(state, device):
     """Return the net that `export_net` described, on the given device."""
     plan = TrainingPlan(**state["plan"] | {"device": device})
     net = AutoencoderNet(build_module(state["module"]), plan).initialize()
-    net.optimizer_.load_state_dict(_as_tensors(state["optimizer"]))
+    net.optimizer_.load_state_dict(map_leaves(_as_tensor, state["optimizer"]))
     net.module_.eval()
     return net
 
@@ -79,21 +80,12 @@ def _tidy_name(name):
     return COLUMNS[name]
 
 
-def _as_arrays(value):
+def _as_array(value):
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().numpy().copy()
-    if isinstance(value, dict):
-        return {k: _as_arrays(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_as_arrays(v) for v in value]
     return value
 
 
-def _as_tensors(value):
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(np.array(value))
-    if isinstance(value, dict):
-        return {k: _as_tensors(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_as_tensors(v) for v in value]
-    return value
+def _as_tensor(value):
+    # np.array: the arrays may be read-only memory maps
+    return torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
