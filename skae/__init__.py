@@ -1,8 +1,16 @@
 """Autoencoders as scikit-learn estimators."""
 
 from skae._autoencoder import AutoencoderTransformer
+from skae._config import config_context, get_config, set_config
 from skae._vae import VAETransformer
 
 __version__ = "0.1.0"
 
-__all__ = ["AutoencoderTransformer", "VAETransformer", "__version__"]
+__all__ = [
+    "AutoencoderTransformer",
+    "VAETransformer",
+    "__version__",
+    "config_context",
+    "get_config",
+    "set_config",
+]

@@ -3,10 +3,9 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skae import _modules, _training
 from skae._base import BaseAutoencoder
-from skae._modules import AutoencoderModule, column_statistics
 from skae._sklearn import StrOptions
-from skae._training import map_rows
 from skae._validation import check_overflow
 from skae.likelihoods import Bernoulli, Gaussian, Laplace, Likelihood
 
@@ -74,6 +73,13 @@ class AutoencoderTransformer(BaseAutoencoder):
         Whether `fit` goes on from the last fit: its scaling, weights and optimiser.
     device : str, default="auto"
         "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
+    precision : {"float32", "bf16"}, default="float32"
+        Arithmetic of training; "bf16" computes the networks in bfloat16 where torch
+        holds that to be safe. Inference has the precision of X.
+    data_loader : type, partial or None, default=None
+        None gathers batches from X in memory, or in a memory map. For rows that are
+        slow to come by, `torch.utils.data.DataLoader` or a `functools.partial` of it,
+        with `num_workers` say: the same batches, fetched ahead.
     random_state : int, RandomState or None, default=None
         Source of all randomness. With an int, fits on the same machine with the same
         number of threads agree to the bit; None draws one number from numpy's
@@ -152,6 +158,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         tol=1e-4,
         warm_start=False,
         device="auto",
+        precision="float32",
+        data_loader=None,
         random_state=None,
         verbose=0,
         callbacks=None,
@@ -173,12 +181,14 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.tol = tol
         self.warm_start = warm_start
         self.device = device
+        self.precision = precision
+        self.data_loader = data_loader
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
 
     def _make_module(self, **settings):
-        return AutoencoderModule(**settings)
+        return _modules.AutoencoderModule(**settings)
 
     def score_samples(self, X):
         """Return minus the squared reconstruction error of each row.
@@ -217,9 +227,10 @@ class AutoencoderTransformer(BaseAutoencoder):
         """
         check_is_fitted(self)
         X = self._check_rows(X)
-        errors = map_rows(self.module_, "rescaled_errors", X)
+        errors = _training.map_rows(self.module_, "rescaled_errors", X)
         errors = check_overflow(errors, X, names=self._names)
-        deviations = column_statistics(X).std / self.module_.scaler.scale.cpu().numpy()
+        scale = self.module_.scaler.scale.cpu().numpy()
+        deviations = _modules.column_statistics(X).std / scale
         error = errors.sum(dtype=np.float64)
         variance = len(X) * np.square(deviations).sum()
         if variance == 0:

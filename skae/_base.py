@@ -13,6 +13,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
+from skae import _training
 from skae._availability import AbsentWhileStoppingEarly
 from skae._device import resolve_device
 from skae._random import draw_seed
@@ -33,18 +34,6 @@ from skae._sklearn import (
     check_feature_names,
     check_n_features,
     get_feature_names,
-)
-from skae._training import (
-    OPTIMIZERS,
-    SklearnCallbackBridge,
-    best_epoch,
-    check_skorch_callbacks,
-    export_net,
-    failures_explained,
-    map_rows,
-    restore_net,
-    tidy_history,
-    train,
 )
 from skae._validation import check_codes, check_overflow, check_rows
 from skae.architectures import Architecture
@@ -73,7 +62,7 @@ class BaseAutoencoder(
         "image_shape": [tuple, list, None],
         "scale": [StrOptions({"auto", "standard", "global"}), None],
         "init": [StrOptions({"pca", "random"})],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "optimizer": [StrOptions(set(_training.OPTIMIZERS)), callable],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -87,6 +76,8 @@ class BaseAutoencoder(
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "device": [str],
+        "precision": [StrOptions({"float32", "bf16"})],
+        "data_loader": [callable, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
         "callbacks": [list, None],
@@ -162,7 +153,7 @@ class BaseAutoencoder(
         seed = draw_seed(self.random_state)
         rows = split_rows(self, X, streaming=streaming, seed=seed)
         plan = plan_training(self, rows, streaming=streaming)
-        skorch_callbacks = check_skorch_callbacks(self.callbacks)
+        skorch_callbacks = _training.check_skorch_callbacks(self.callbacks)
         if resume:
             module, optimizer_state = resume_module(self)
             history = self._history
@@ -175,10 +166,10 @@ class BaseAutoencoder(
 
         context = self._init_callback_context(max_subtasks=plan.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        bridge = SklearnCallbackBridge(self, context, X, attributes)
+        bridge = _training.SklearnCallbackBridge(self, context, X, attributes)
         callbacks = [*skorch_callbacks, bridge]
-        with failures_explained(self, rows, names, module):
-            net = train(module, rows, plan, callbacks, optimizer_state)
+        with _training.failures_explained(self, rows, names, module):
+            net = _training.train(module, rows, plan, callbacks, optimizer_state)
             net.forget(bridge, moments=not (streaming or self.warm_start))
             fitted = attributes(net)
         self._warn_of(fitted)
@@ -205,13 +196,13 @@ class BaseAutoencoder(
 
     def _fitted_attributes(self, net, X, names, seed, previous_history):
         """Return every attribute that fitting sets."""
-        history = tidy_history(net, previous_history)
+        history = _training.tidy_history(net, previous_history)
         attributes = {
             "net_": net,
             "n_features_in_": net.module_.n_features,
             "n_components_": net.module_.n_components,
             "n_epochs_": int(history["epoch"][-1]),
-            "best_epoch_": best_epoch(net, history),
+            "best_epoch_": _training.best_epoch(net, history),
             "_history": history,
             "_seed": seed,
         }
@@ -263,7 +254,8 @@ class BaseAutoencoder(
         """
         check_is_fitted(self)
         Z = check_codes(Z, n_components=self.n_components_, estimator=self)
-        return check_overflow(map_rows(self.module_, "inverse_transform", Z), Z, "Z")
+        X = _training.map_rows(self.module_, "inverse_transform", Z)
+        return check_overflow(X, Z, "Z")
 
     def reconstruct(self, X):
         """Return what is left of X after encoding and decoding.
@@ -297,7 +289,7 @@ class BaseAutoencoder(
         """
         check_is_fitted(self)
         X = self._check_rows(X)
-        reconstructed = map_rows(self.module_, "reconstruct", X)
+        reconstructed = _training.map_rows(self.module_, "reconstruct", X)
         errors = np.square(
             X.astype(np.float64) - check_overflow(reconstructed, X, names=self._names)
         )
@@ -307,7 +299,7 @@ class BaseAutoencoder(
         """Check X, apply a method of the module to its rows, check the result."""
         check_is_fitted(self)
         X = self._check_rows(X)
-        result = map_rows(self.module_, method, X, *args, **options)
+        result = _training.map_rows(self.module_, method, X, *args, **options)
         return check_overflow(result, X, names=self._names)
 
     @property
@@ -369,7 +361,7 @@ class BaseAutoencoder(
         state = dict(super().__getstate__())
         net = state.pop("net_", None)
         if net is not None:
-            state["_net_state"] = export_net(net)
+            state["_net_state"] = _training.export_net(net)
         return state
 
     def __setstate__(self, state):
@@ -377,5 +369,5 @@ class BaseAutoencoder(
         net_state = state.pop("_net_state", None)
         if net_state is not None:
             device = str(resolve_device(state["device"]))
-            state["net_"] = restore_net(net_state, device)
+            state["net_"] = _training.restore_net(net_state, device)
         super().__setstate__(state)

@@ -1,7 +1,5 @@
 """Where a network lives."""
 
-import torch
-
 
 def resolve_device(device):
     """Return the `torch.device` that `device` asks for.
@@ -16,6 +14,8 @@ def resolve_device(device):
     ValueError
         If the name is unknown or this machine has no such device.
     """
+    import torch
+
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "auto":
         return torch.device("cuda" if n_gpus else "cpu")

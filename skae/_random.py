@@ -1,7 +1,6 @@
 """Random numbers that belong to one fit and never touch a global generator."""
 
 import numpy as np
-import torch
 from sklearn.utils import check_random_state
 
 
@@ -24,10 +23,14 @@ class Rng:
     """
 
     def __init__(self, seed):
+        import torch
+
         self._generators = {"cpu": torch.Generator().manual_seed(seed)}
 
     def generator(self, device="cpu"):
         """Return the generator of `device`; others are seeded from the CPU's."""
+        import torch
+
         key = str(device)
         if key not in self._generators:
             seed = torch.randint(2**62, (), generator=self._generators["cpu"]).item()
@@ -36,16 +39,22 @@ class Rng:
         return self._generators[key]
 
     def permutation(self, n):
-        """Return a random order of `n` rows, an int64 tensor on the CPU."""
-        return torch.randperm(n, generator=self.generator())
+        """Return a random order of `n` rows, an int32 tensor on the CPU."""
+        import torch
+
+        return torch.randperm(n, dtype=torch.int32, generator=self.generator())
 
     def normal_like(self, tensor):
         """Return standard normal noise with the shape, dtype, device of `tensor`."""
+        import torch
+
         noise = torch.empty_like(tensor)
         return noise.normal_(generator=self.generator(tensor.device))
 
     def keep_like(self, tensor, probability):
         """Return ones with the given probability, else zeros, shaped as `tensor`."""
+        import torch
+
         mask = torch.empty_like(tensor)
         generator = self.generator(tensor.device)
         return mask.bernoulli_(probability, generator=generator)
@@ -63,6 +72,8 @@ class Rng:
         The stream of a device that this machine lacks is left out, and seeded
         anew from the CPU's when asked for.
         """
+        import torch
+
         for device, state in states.items():
             if torch.device(device).type == "cuda" and not torch.cuda.is_available():
                 continue

@@ -10,15 +10,13 @@ from inspect import isclass
 from warnings import warn
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, clone
 
+from skae import _modules, _training
 from skae._availability import demands_early_stopping
 from skae._device import resolve_device
-from skae._modules import Scaler, choose_scaling, column_statistics, principal_axes
 from skae._random import Rng
 from skae._sklearn import Integral, InvalidParameterError, validate_parameters
-from skae._training import OPTIMIZERS, TrainingPlan, TrainingRows
 from skae._validation import name_column
 from skae.architectures import MLP
 
@@ -55,19 +53,39 @@ def check_parameters(estimator):
     for part in parts:
         if isinstance(part, BaseEstimator):
             validate_parameters(part)
-    optimizer = estimator.optimizer
-    kind = optimizer.func if isinstance(optimizer, partial) else optimizer
-    if not (
-        isinstance(kind, str)
-        or (isclass(kind) and issubclass(kind, torch.optim.Optimizer))
-    ):
-        raise TypeError(
-            f"optimizer must be a name among {sorted(OPTIMIZERS)}, a subclass of "
-            "torch.optim.Optimizer, or a functools.partial of one, got "
-            f"{optimizer!r}"
-        )
+    _check_optimizer(estimator.optimizer)
+    _check_data_loader(estimator.data_loader)
     _check_image_shape(estimator)
     resolve_device(estimator.device)
+
+
+def _check_optimizer(optimizer):
+    kind = optimizer.func if isinstance(optimizer, partial) else optimizer
+    if isinstance(kind, str):
+        return  # checked with the other parameters
+    import torch
+
+    if not (isclass(kind) and issubclass(kind, torch.optim.Optimizer)):
+        raise TypeError(
+            f"optimizer must be a name among {sorted(_training.OPTIMIZERS)}, a "
+            "subclass of torch.optim.Optimizer, or a functools.partial of one, got "
+            f"{optimizer!r}"
+        )
+
+
+def _check_data_loader(data_loader):
+    """Raise TypeError unless it is None, or makes a `DataLoader`."""
+    if data_loader is None:
+        return
+    from torch.utils.data import DataLoader
+
+    kind = data_loader.func if isinstance(data_loader, partial) else data_loader
+    if not (isclass(kind) and issubclass(kind, DataLoader)):
+        raise TypeError(
+            "data_loader must be None, torch.utils.data.DataLoader, or a "
+            f"functools.partial of it, got {data_loader!r}; the loader itself is made "
+            "in fit, over X"
+        )
 
 
 def _check_image_shape(estimator):
@@ -90,7 +108,7 @@ def check_support(estimator, X, names):
     above = highest < np.inf and X.max() > highest
     if not (below or above):
         return
-    columns = column_statistics(X)
+    columns = _modules.column_statistics(X)
     j = np.flatnonzero((columns.minimum < lowest) | (columns.maximum > highest))[0]
     parameter = estimator._likelihood_parameter
     raise ValueError(
@@ -115,14 +133,15 @@ def split_rows(estimator, X, *, streaming, seed):
         )
     wanted = estimator.early_stopping == "auto" and n_valid >= FEWEST_VALIDATION_ROWS
     if streaming or not (demanded or wanted):
-        return TrainingRows(X, np.arange(n_samples), None)
-    order = np.random.RandomState(seed).permutation(n_samples)
-    return TrainingRows(X, np.sort(order[n_valid:]), np.sort(order[:n_valid]))
+        return _training.TrainingRows(X, None, None)
+    numbers = np.arange(n_samples, dtype=np.int32)  # half the memory of the usual int64
+    order = np.random.RandomState(seed).permutation(numbers)
+    return _training.TrainingRows(X, np.sort(order[n_valid:]), np.sort(order[:n_valid]))
 
 
 def plan_training(estimator, rows, *, streaming):
     """Return the `TrainingPlan`: one pass when streaming, else `max_epochs`."""
-    n_rows, batch_size = len(rows.train), estimator.batch_size
+    n_rows, batch_size = rows.n_train, estimator.batch_size
     fewest = resolve_architecture(estimator).min_batch_rows
     if batch_size == "auto":
         batch_size = int(np.clip(n_rows // AUTO_BATCHES, SMALLEST_BATCH, LARGEST_BATCH))
@@ -137,7 +156,7 @@ def plan_training(estimator, rows, *, streaming):
             f"n_samples={n_rows} is too few for normalization='batch', which needs at "
             f"least {fewest} rows to train on; use normalization='layer'"
         )
-    return TrainingPlan(
+    return _training.TrainingPlan(
         optimizer=estimator.optimizer,
         lr=estimator.lr,
         weight_decay=estimator.weight_decay,
@@ -147,6 +166,8 @@ def plan_training(estimator, rows, *, streaming):
         tol=estimator.tol,
         kl_warmup=0.0 if streaming else getattr(estimator, "kl_warmup", 0.0),
         device=str(resolve_device(estimator.device)),
+        precision=estimator.precision,
+        data_loader=estimator.data_loader,
         verbose=int(estimator.verbose),
     )
 
@@ -155,15 +176,15 @@ def start_module(estimator, rows, *, seed):
     """Return a new module: scaled to the training rows, and at its start."""
     X, n_features = rows.X, rows.X.shape[1]
     likelihood = resolve_likelihood(estimator)
-    statistics = column_statistics(X, rows.train)
+    statistics = _modules.column_statistics(X, rows.train)
     scaling = resolve_scaling(estimator, likelihood, statistics)
-    scaler = Scaler(n_features).fit(statistics, scaling)
+    scaler = _modules.Scaler(n_features).fit(statistics, scaling)
     axes, n_components = None, estimator.n_components
     if estimator.init == "pca" or not isinstance(n_components, Integral):
         n_axes = AUTO_MOST if n_components is None else n_components
         if not isinstance(n_axes, Integral):
             n_axes = None  # a share of the variance may need any number of them
-        axes = principal_axes(X, rows.train, scaler, n_axes=n_axes, seed=seed)
+        axes = _modules.principal_axes(X, rows.train, scaler, n_axes=n_axes, seed=seed)
     module = estimator._make_module(
         n_features=n_features,
         n_components=resolve_n_components(n_components, axes, n_features),
@@ -224,7 +245,9 @@ def resolve_scaling(estimator, likelihood, statistics):
         return None
     if scale != "auto":
         return scale
-    return "global" if estimator.image_shape is not None else choose_scaling(statistics)
+    if estimator.image_shape is not None:
+        return "global"
+    return _modules.choose_scaling(statistics)
 
 
 def resolve_n_components(n_components, axes, n_features):

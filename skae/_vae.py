@@ -6,12 +6,11 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from skae import _modules, _training
 from skae._base import BaseAutoencoder
-from skae._modules import VAEModule, balanced_normal
 from skae._random import Rng, draw_seed
 from skae._setup import check_support
 from skae._sklearn import Integral, Interval, Real, StrOptions
-from skae._training import map_rows, widest_layer
 from skae._validation import check_count, check_overflow
 from skae.likelihoods import Bernoulli, Gaussian, Laplace, Likelihood
 
@@ -98,6 +97,13 @@ class VAETransformer(BaseAutoencoder):
         Whether `fit` goes on from the last fit: its scaling, weights and optimiser.
     device : str, default="auto"
         "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
+    precision : {"float32", "bf16"}, default="float32"
+        Arithmetic of training; "bf16" computes the networks in bfloat16 where torch
+        holds that to be safe. Inference has the precision of X.
+    data_loader : type, partial or None, default=None
+        None gathers batches from X in memory, or in a memory map. For rows that are
+        slow to come by, `torch.utils.data.DataLoader` or a `functools.partial` of it,
+        with `num_workers` say: the same batches, fetched ahead.
     random_state : int, RandomState or None, default=None
         Source of all randomness. With an int, fits on the same machine with the same
         number of threads agree to the bit; None draws one number from numpy's
@@ -195,6 +201,8 @@ class VAETransformer(BaseAutoencoder):
         tol=1e-4,
         warm_start=False,
         device="auto",
+        precision="float32",
+        data_loader=None,
         random_state=None,
         verbose=0,
         callbacks=None,
@@ -221,12 +229,14 @@ class VAETransformer(BaseAutoencoder):
         self.tol = tol
         self.warm_start = warm_start
         self.device = device
+        self.precision = precision
+        self.data_loader = data_loader
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
 
     def _make_module(self, **settings):
-        return VAEModule(**self._objective(), **settings)
+        return _modules.VAEModule(**self._objective(), **settings)
 
     def _objective(self):
         """Return the parameters of the loss, which may change between fits."""
@@ -240,7 +250,7 @@ class VAETransformer(BaseAutoencoder):
     def _fitted_attributes(self, net, X, names, seed, previous_history):
         """Return every attribute that fitting sets, the active components too."""
         attributes = super()._fitted_attributes(net, X, names, seed, previous_history)
-        mean, kl = map_rows(net.module_, "mean_and_kl", X)
+        mean, kl = _training.map_rows(net.module_, "mean_and_kl", X)
         return attributes | {
             "kl_per_component_": kl.mean(axis=0),
             "n_active_components_": int((mean.var(axis=0) > ACTIVE_VARIANCE).sum()),
@@ -322,7 +332,8 @@ class VAETransformer(BaseAutoencoder):
             In nats.
         """
         check_is_fitted(self)
-        noise = balanced_normal(N_SCORING_DRAWS, self.n_components_, Rng(self._seed))
+        rng = Rng(self._seed)
+        noise = _modules.balanced_normal(N_SCORING_DRAWS, self.n_components_, rng)
         return self._density(X, "elbo", noise, n_draws=N_SCORING_DRAWS)
 
     def score(self, X, y=None):
@@ -372,8 +383,8 @@ class VAETransformer(BaseAutoencoder):
         """Check X against the support, and map a method that decodes many draws."""
         X = self._check_rows(X)
         check_support(self, X, self._names)
-        cells = min(n_draws, N_SCORING_DRAWS) * widest_layer(self.module_)
-        result = map_rows(self.module_, method, X, *args, cells_per_row=cells)
+        cells = min(n_draws, N_SCORING_DRAWS) * _training.widest_layer(self.module_)
+        result = _training.map_rows(self.module_, method, X, *args, cells_per_row=cells)
         return check_overflow(result, X, names=self._names)
 
     def sample(self, n_samples=1, random_state=None):
@@ -400,4 +411,4 @@ class VAETransformer(BaseAutoencoder):
         noise = np.random.RandomState(seed).standard_normal(
             (n_samples, self.n_components_)
         )
-        return map_rows(self.module_, "sample", noise, Rng(seed))
+        return _training.map_rows(self.module_, "sample", noise, Rng(seed))

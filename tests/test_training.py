@@ -15,7 +15,8 @@ from sklearn.pipeline import make_pipeline
 
 from skae import AutoencoderTransformer, VAETransformer
 from skae._random import Rng
-from skae._training._batches import RowSubset, TensorBatches, as_tensor
+from skae._training import _batches
+from skae._training._batches import NetworkRows, TensorBatches, as_tensor
 from skae._training._threads import threads_for
 from skae.architectures import MLP
 
@@ -31,31 +32,58 @@ def weights(estimator):
 # -- batches ---------------------------------------------------------------------
 
 
+class Identity:
+    """Stands for a module whose network space is that of X."""
+
+    dtype = torch.float32
+
+    def to_network_space(self, X):
+        return X.to(torch.float32)
+
+
+def batches_of(X, batch_size, rng=None, min_rows=1, rows=None):
+    rows = NetworkRows(X, Identity(), torch.device("cpu"), rows)
+    return TensorBatches(rows, batch_size, rng, min_rows)
+
+
+@pytest.fixture(params=["kept", "gathered"])
+def memory(request, monkeypatch):
+    if request.param == "gathered":
+        monkeypatch.setattr(_batches, "KEPT_BYTES", 0)
+    return request.param
+
+
 @pytest.mark.parametrize("n_rows", [1, 2, 31, 32, 33, 129])
 @pytest.mark.parametrize("min_rows", [1, 2])
-def test_batches_hold_every_row_once_in_balanced_sizes(n_rows, min_rows):
-    X = torch.arange(3.0 * n_rows).reshape(n_rows, 3)
-    batches = TensorBatches(RowSubset(X, torch.arange(n_rows)), 32, Rng(0), min_rows)
+def test_batches_hold_every_row_once_in_balanced_sizes(n_rows, min_rows, memory):
+    X = np.arange(3.0 * n_rows).reshape(n_rows, 3)
+    batches = batches_of(X, 32, Rng(0), min_rows)
     for _ in range(2):
         parts = [batch for batch, _ in batches]
         sizes = [len(part) for part in parts]
         assert len(parts) == len(batches)
         assert max(sizes) - min(sizes) <= 1
         assert max(sizes) <= 32
-        assert torch.equal(torch.cat(parts)[:, 0].sort().values, X[:, 0])
+        np.testing.assert_array_equal(torch.cat(parts)[:, 0].sort().values, X[:, 0])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.uint8, np.int32])
+def test_batches_are_rows_of_x_whether_kept_or_gathered(dtype, memory):
+    X = np.arange(40).reshape(20, 2).astype(dtype)
+    rows = np.array([3, 4, 9, 17], dtype=np.int32)
+    batches = batches_of(X, 2, rows=rows)
+    assert (batches.dataset.kept is None) == (memory == "gathered")
+    np.testing.assert_array_equal(torch.cat([U for U, _ in batches]), X[rows])
 
 
 def test_batches_come_in_a_new_order_each_epoch():
-    X = torch.arange(100.0)[:, None]
-    batches = TensorBatches(RowSubset(X, torch.arange(100)), 10, Rng(0))
+    batches = batches_of(np.arange(100.0)[:, None], 10, Rng(0))
     one, two = (torch.cat([batch for batch, _ in batches]) for _ in range(2))
     assert not torch.equal(one, two)
 
 
 def test_no_batch_is_smaller_than_asked():
-    X = torch.zeros(5, 1)
-    batches = TensorBatches(RowSubset(X, torch.arange(5)), 2, None, 2)
-    assert sorted(len(batch) for batch, _ in batches) == [2, 3]
+    assert sorted(len(b) for b, _ in batches_of(np.zeros((5, 1)), 2, None, 2)) == [2, 3]
 
 
 def test_a_tensor_shares_the_memory_of_its_array():
@@ -175,11 +203,12 @@ def test_held_out_rows_are_never_trained_on():
     class Rows(skorch.callbacks.Callback):
         def on_train_begin(self, net, X=None, **kwargs):
             rows.append(X)
+            scaled.append(net.module_.to_network_space(torch.from_numpy(X.X)).numpy())
 
         def on_batch_begin(self, net, batch=None, training=None, **kwargs):
             (trained if training else validated).append(batch[0].numpy().copy())
 
-    rows, trained, validated = [], [], []
+    rows, scaled, trained, validated = [], [], [], []
     AutoencoderTransformer(
         2, max_epochs=1, early_stopping=True, random_state=0, callbacks=[Rows()]
     ).fit(X_WINE)
@@ -188,9 +217,9 @@ def test_held_out_rows_are_never_trained_on():
     assert len(train) + len(valid) == len(X_WINE)
     assert list(valid) != list(range(len(valid)))  # drawn, not the first rows
     for pass_over, expected in ((trained, train), (validated, valid)):
-        seen = np.vstack(pass_over)
+        seen, wanted = np.vstack(pass_over), scaled[0][expected]
         np.testing.assert_array_equal(
-            seen[np.lexsort(seen.T)], X_WINE[expected][np.lexsort(X_WINE[expected].T)]
+            seen[np.lexsort(seen.T)], wanted[np.lexsort(wanted.T)]
         )
 
 

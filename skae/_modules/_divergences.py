@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from skae.likelihoods._gaussian import HALF_LOG_2_PI
+from skae.likelihoods._location_scale import HALF_LOG_2_PI
 
 
 def kl_to_standard_normal(mean, log_var):

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
-# Rows per chunk when a statistic is taken over X: about 16 MB of float64.
-CHUNK_CELLS = 2**21
+# Numbers per chunk when a statistic is taken over X: 1 MB of float64 stays in cache.
+CHUNK_CELLS = 2**17
 
 # A column whose deviation is this small beside its size is rounding noise.
 CONSTANT_TOLERANCE = 10 * np.finfo(np.float64).eps
@@ -31,10 +31,10 @@ class ColumnStatistics:
         self.maximum = maximum
 
 
-def iterate_chunks(X, rows=None):
+def iterate_chunks(X, rows=None, min_rows=1):
     """Yield X, or the given rows of it, as float64 arrays of moderate size."""
     n_rows = len(X) if rows is None else len(rows)
-    step = max(1, CHUNK_CELLS // X.shape[1])
+    step = max(min_rows, CHUNK_CELLS // X.shape[1])
     for start in range(0, n_rows, step):
         stop = start + step
         chunk = X[start:stop] if rows is None else X[rows[start:stop]]
@@ -107,7 +107,7 @@ class Scaler(nn.Module):
 
     def forward(self, X, dtype):
         """Return X in network space, of the given dtype."""
-        return ((X.to(torch.float64) - self.center) / self.scale).to(dtype)
+        return X.sub(self.center).div_(self.scale).to(dtype)  # float64 until the end
 
     def inverse(self, U):
         """Return U in the units of X, of the dtype of U."""

@@ -1,47 +1,81 @@
 """Batches of rows that are in memory already: no copy of X, no DataLoader."""
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 
+from skae._modules._scaler import CHUNK_CELLS
 
-class TrainingRows(NamedTuple):
-    """X with the rows to train on and the rows to validate on."""
+# Rows in network space that take at most this many bytes are kept, so that they are
+# scaled once instead of once an epoch.
+KEPT_BYTES = 8 * 2**20
 
-    X: np.ndarray  # (n_samples, n_features)
-    train: np.ndarray  # row numbers
-    valid: np.ndarray | None  # row numbers, None for no validation
+# On another device the rows of X live there if they leave this share of it free.
+FREE_SHARE = 0.5
 
 
-class RowSubset:
-    """Some rows of a tensor.
+class NetworkRows:
+    """Some rows of X, in network space: a dataset that can be indexed by a list.
 
     Parameters
     ----------
-    X : Tensor of shape (n_samples, n_features)
-        All rows.
-    rows : Tensor of int64
-        Which of them, on the CPU.
+    X : ndarray of shape (n_samples, n_features)
+        All rows, in the user's units; never copied as a whole on the CPU.
+    module : AutoencoderModule
+        Knows the way to network space.
+    device : torch.device
+        Where the rows will be wanted.
+    rows : ndarray of int or None, default=None
+        Which of them; None for all.
     """
 
-    def __init__(self, X, rows):
-        self.X = X
-        self.rows = rows
+    def __init__(self, X, module, device, rows=None):
+        self.X = _moved(as_tensor(X), device)
+        self.rows = None if rows is None else torch.from_numpy(rows)
+        self.module, self.device = module, device
+        self.kept = None
+        if len(self) * X.shape[1] * module.dtype.itemsize <= KEPT_BYTES:
+            self.kept = self._all_rows(X.shape[1])
+
+    def _all_rows(self, n_features):
+        shape, dtype = (len(self), n_features), self.module.dtype
+        result = torch.empty(shape, dtype=dtype, device=self.device)
+        step = max(1, CHUNK_CELLS // n_features)
+        for start in range(0, len(self), step):
+            part = torch.arange(start, min(start + step, len(self)))
+            result[start : start + step] = self.take(self.numbers(part))
+        return result
 
     def __len__(self):
-        return len(self.rows)
+        return len(self.X) if self.rows is None else len(self.rows)
+
+    def numbers(self, order):
+        """Return what `take` needs to know of rows in the given order."""
+        if self.kept is not None:
+            return order.to(self.device)
+        order = order if self.rows is None else self.rows.index_select(0, order)
+        return order.to(self.X.device)
+
+    def take(self, numbers):
+        """Return rows in network space, by their `numbers`."""
+        if self.kept is not None:
+            return self.kept.index_select(0, numbers)
+        X = self.X.index_select(0, numbers).to(self.device)
+        return self.module.to_network_space(X)
+
+    def __getitems__(self, order):
+        """Return the rows of a list of positions, as a DataLoader asks for them."""
+        return self.take(self.numbers(torch.as_tensor(order)))
 
 
 class TensorBatches:
-    """Iterate over a `RowSubset` in batches, each gathered by one `index_select`.
+    """Iterate over `NetworkRows` in batches, each gathered by one `index_select`.
 
     Batch sizes differ by one at most, so no batch is too small for batch
     normalisation and no row is dropped.
 
     Parameters
     ----------
-    dataset : RowSubset
+    dataset : NetworkRows
         The rows.
     batch_size : int
         Most rows of a batch.
@@ -61,13 +95,60 @@ class TensorBatches:
         n_rows = len(self.dataset)
         return max(1, min(-(-n_rows // self.batch_size), n_rows // self.min_rows))
 
+    def order(self):
+        """Return the positions of all rows in the order of a new pass."""
+        n_rows = len(self.dataset)
+        return (
+            torch.arange(n_rows) if self.rng is None else self.rng.permutation(n_rows)
+        )
+
     def __iter__(self):
-        rows = self.dataset.rows
-        if self.rng is not None:
-            rows = rows[self.rng.permutation(len(rows))]
-        for batch in rows.tensor_split(len(self)):
-            X = self.dataset.X.index_select(0, batch.to(self.dataset.X.device))
-            yield X, X
+        numbers = self.dataset.numbers(self.order())
+        for batch in numbers.tensor_split(len(self)):
+            U = self.dataset.take(batch)
+            yield U, U
+
+
+class LoaderBatches(TensorBatches):
+    """The same batches, from a `DataLoader`: for rows that are slow to come by.
+
+    Parameters
+    ----------
+    dataset, batch_size, rng, min_rows : object
+        As for `TensorBatches`.
+    loader : callable
+        `torch.utils.data.DataLoader` or a partial of it.
+    """
+
+    def __init__(self, dataset, batch_size, rng=None, min_rows=1, *, loader):
+        super().__init__(dataset, batch_size, rng, min_rows)
+        self.loader = loader
+
+    def __iter__(self):
+        batches = self.order().tensor_split(len(self))
+        loader = self.loader(
+            self.dataset,
+            batch_sampler=(batch.tolist() for batch in batches),
+            collate_fn=_as_it_is,
+            generator=torch.Generator(),  # it would draw from torch's global one
+        )
+        for U in loader:
+            U = U.to(self.dataset.device)
+            yield U, U
+
+
+def _as_it_is(batch):
+    return batch
+
+
+def _moved(X, device):
+    """Return X on another device if it fits there, else X itself."""
+    if (
+        device.type == "cpu"
+        or X.nbytes > FREE_SHARE * torch.cuda.mem_get_info(device)[0]
+    ):
+        return X
+    return X.to(device)
 
 
 def as_tensor(X):
@@ -76,6 +157,8 @@ def as_tensor(X):
     Nothing in this package writes to such a tensor; torch would warn of read-only
     memory on every call.
     """
+    if X.dtype == bool:
+        X = X.view(np.uint8)  # torch does not subtract from bools
     if any(stride < 0 for stride in X.strides):
         X = np.ascontiguousarray(X)
     if not X.flags.writeable:

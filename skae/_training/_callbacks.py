@@ -3,10 +3,7 @@
 import copy
 import math
 
-import torch
 from skorch.callbacks import Callback, EarlyStopping
-
-from skae._training._tree import map_leaves
 
 # After a loss that is not finite, training goes on from the last good weights with
 # the step size times this.
@@ -28,14 +25,14 @@ class FiniteGuard(Callback):
         """Remember the start."""
         self.failure_ = None
         net.retry_is_due_ = False
-        self._remember(net)
+        self.weights_ = net.flat_.copy()
 
     def on_epoch_end(self, net, **kwargs):
         """Remember this epoch, or go back."""
         loss = net.history[-1, "train_loss"]
-        if math.isfinite(loss) and weights_are_finite(net.module_):
+        if math.isfinite(loss) and net.flat_.are_finite():
             net.retry_is_due_ = False
-            self._remember(net)
+            self.weights_ = net.flat_.copy()
             return
         what = (
             "weights are not finite" if math.isfinite(loss) else f"loss became {loss}"
@@ -46,18 +43,14 @@ class FiniteGuard(Callback):
             raise Diverged(f"training diverged: {self.failure_}, and again {when}")
         self.failure_ = f"the {what} {when}"
         net.retry_is_due_ = True
-        net.module_.load_state_dict(self.weights_)
-        net.optimizer_.load_state_dict(self.optimizer_state_)
+        net.flat_.restore(self.weights_)
+        net.optimizer_.state.clear()  # its moments have seen what led astray
         for group in net.optimizer_.param_groups:
             group["lr"] *= RETRY_FACTOR
 
     def on_train_end(self, net, **kwargs):
         """Let go of the copies."""
-        del self.weights_, self.optimizer_state_
-
-    def _remember(self, net):
-        self.weights_ = copy_state(net.module_)
-        self.optimizer_state_ = copy_state(net.optimizer_)
+        del self.weights_
 
 
 class BestWeights(Callback):
@@ -82,25 +75,25 @@ class BestWeights(Callback):
         """Remember the start."""
         self.waited_ = 0
         self.mark_ = self.best_loss_ = net.start_["valid_loss"]
-        self.best_ = copy_state(net.module_)
+        self.best_ = net.flat_.copy()
 
     def on_epoch_end(self, net, **kwargs):
         """Compare this epoch with the best; stop when patience is over."""
         loss = net.history[-1, "valid_loss"]
         if loss < self.best_loss_:
             self.best_loss_ = loss
-            self.best_ = copy_state(net.module_)
+            self.best_ = net.flat_.copy()
         if loss < self.mark_ - self.tol:
             self.mark_ = loss
             self.waited_ = 0
-        elif net.warmup_is_over:
+        elif net.warmup_.is_over:
             self.waited_ += 1
         if self.waited_ >= self.patience:
             net.request_stop()
 
     def on_train_end(self, net, **kwargs):
         """Put the best weights back."""
-        net.module_.load_state_dict(self.best_)
+        net.flat_.restore(self.best_)
         del self.best_
 
 
@@ -144,20 +137,6 @@ class SklearnCallbackBridge(Callback):
         )
         if stop:
             net.request_stop()
-
-
-def copy_state(holder):
-    """Return the state of a module or an optimiser with copies of its tensors."""
-    return map_leaves(_clone_tensor, holder.state_dict())
-
-
-def _clone_tensor(value):
-    return value.clone() if isinstance(value, torch.Tensor) else value
-
-
-def weights_are_finite(module):
-    """Return whether every weight is a finite number."""
-    return all(bool(torch.isfinite(p).all()) for p in module.parameters())
 
 
 def is_stop_signal(callback, method_name):

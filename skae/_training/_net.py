@@ -1,61 +1,70 @@
 """The skorch net that every estimator trains."""
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from copy import deepcopy
-from dataclasses import dataclass
-from inspect import signature
+from functools import partial
 
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
+from skorch.utils import TeeGenerator
 
 from skae._random import Rng
-from skae._training._batches import RowSubset, TensorBatches, as_tensor
+from skae._training._batches import LoaderBatches, NetworkRows, TensorBatches
 from skae._training._callbacks import (
     BestWeights,
     FiniteGuard,
     is_stop_signal,
     listens_to_batches,
 )
+from skae._training._flat import FlatParameters
+from skae._training._gradients import gradients_for
+from skae._training._optimizer_names import OPTIMIZERS
+from skae._training._optimizers import (
+    FusedStep,
+    optimizer_class,
+    optimizer_options,
+)
 from skae._training._threads import count_weights, threads_for
-
-OPTIMIZERS = {
-    "adadelta": torch.optim.Adadelta,
-    "adagrad": torch.optim.Adagrad,
-    "adam": torch.optim.Adam,
-    "adamax": torch.optim.Adamax,
-    "adamw": torch.optim.AdamW,
-    "nadam": torch.optim.NAdam,
-    "radam": torch.optim.RAdam,
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": torch.optim.SGD,
-}
-
-# One call updates all weights, where torch's default makes several for each.
-FUSED = {"adagrad", "adam", "adamw", "sgd"}
 
 # Validation meets the same noise at every epoch, so that epochs can be compared.
 VALIDATION_SEED = 0
+
+# Rows of a batch without gradients, at least.
+VALIDATION_BATCH = 1024
 
 
 class StopTraining(Exception):
     """Raised at the end of an epoch to end training as planned."""
 
 
-@dataclass(frozen=True)
-class TrainingPlan:
-    """How to train: every choice made, nothing left to resolve but the optimiser."""
+class Warmup:
+    """Raise the weight of the terms that training phases in, step by step.
 
-    optimizer: str | type
-    lr: float
-    weight_decay: float
-    max_epochs: int
-    batch_size: int
-    patience: int | None  # None: no early stopping
-    tol: float
-    kl_warmup: float
-    device: str
-    verbose: int
+    Parameters
+    ----------
+    module : AutoencoderModule
+        Whose terms.
+    n_steps : float
+        Steps until they have their full weight.
+    """
+
+    def __init__(self, module, n_steps):
+        self.module, self.n_steps = module, n_steps
+        self.n_taken, self.due = 0, None
+
+    def step(self):
+        """Set the weight that is due at the next step."""
+        due = 1.0 if self.is_over else self.n_taken / self.n_steps
+        if due != self.due:
+            self.module.set_warmup(due)
+            self.due = due
+        self.n_taken += 1
+
+    @property
+    def is_over(self):
+        """Whether the terms have reached their full weight."""
+        return self.n_taken >= self.n_steps
 
 
 class AutoencoderNet(NeuralNet):
@@ -72,11 +81,11 @@ class AutoencoderNet(NeuralNet):
     """
 
     def __init__(self, module, plan, callbacks=()):
-        optimizer = OPTIMIZERS.get(plan.optimizer, plan.optimizer)
-        options = {"optimizer__fused": True} if plan.optimizer in FUSED else {}
-        # Some optimisers know no weight decay; others have one by default.
-        if plan.weight_decay or "weight_decay" in signature(optimizer).parameters:
-            options["optimizer__weight_decay"] = plan.weight_decay
+        optimizer = optimizer_class(plan.optimizer)
+        options = optimizer_options(plan.optimizer, optimizer, plan.weight_decay)
+        batches = TensorBatches
+        if plan.data_loader is not None:
+            batches = partial(LoaderBatches, loader=plan.data_loader)
         super().__init__(
             module,
             criterion=torch.nn.Identity,  # the loss belongs to the module
@@ -84,15 +93,16 @@ class AutoencoderNet(NeuralNet):
             lr=plan.lr,
             max_epochs=plan.max_epochs,
             batch_size=plan.batch_size,
-            iterator_train=TensorBatches,
+            iterator_train=batches,
             iterator_train__rng=module.rng,
             iterator_train__min_rows=module.architecture.min_batch_rows,
-            iterator_valid=TensorBatches,
+            iterator_valid=batches,
+            iterator_valid__batch_size=max(plan.batch_size, VALIDATION_BATCH),
             train_split=None,
             callbacks=list(callbacks),
             verbose=plan.verbose,
             device=plan.device,
-            **options,
+            **{f"optimizer__{name}": value for name, value in options.items()},
         )
         self.plan = plan
 
@@ -123,17 +133,20 @@ class AutoencoderNet(NeuralNet):
                 if self.retry_is_due_:  # the last epoch diverged
                     self.fit_loop(rows, epochs=1)
             self.notify("on_train_end", X=rows)
-        self.module_.eval().zero_grad()  # gradients would double its memory
-        return self
+        return self.settle()
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Count steps, and evaluate the start on the validation rows."""
-        self.n_steps_ = 0
         self.stop_requested_ = False
+        self.datasets_ = None  # they are those of X from now on
+        self.gradients_ = gradients_for(
+            self.flat_, device=self.device, precision=self.plan.precision
+        )
         self.batch_listeners_ = False  # the start is no epoch of theirs
         train, valid = self.get_split_datasets(X)
         n_batches = len(self.get_iterator(train, training=True))
-        self.warmup_steps_ = self.plan.kl_warmup * n_batches * self.max_epochs
+        n_steps = self.plan.kl_warmup * n_batches * self.max_epochs
+        self.warmup_ = Warmup(self.module_, n_steps)
         self.start_ = {}
         if valid is not None:
             self.start_ = self._mean_terms(
@@ -158,34 +171,45 @@ class AutoencoderNet(NeuralNet):
         """End training when all callbacks have seen the end of this epoch."""
         self.stop_requested_ = True
 
-    @property
-    def warmup_is_over(self):
-        """Whether the KL term has reached its full weight."""
-        return self.n_steps_ >= self.warmup_steps_
+    def initialize_optimizer(self, triggered_directly=None):
+        """Make the optimiser; those with a name get all weights as one vector."""
+        self.flat_ = FlatParameters(self.module_)
+        weights = self.module_.named_parameters()
+        if self.plan.optimizer in OPTIMIZERS:
+            weights = [("weights", self.flat_.vector)]
+        args, kwargs = self.get_params_for_optimizer("optimizer", weights)
+        self.optimizer_ = self.optimizer(*args, **kwargs)
+        return self
+
+    def settle(self):
+        """Return this net ready for inference, without what only training needs."""
+        self.flat_.release()
+        self.module_.eval()
+        self.datasets_ = self.gradients_ = None
+        return self
 
     def snapshot(self):
         """Return a net with a copy of the module as it is now, ready for inference."""
-        twin = AutoencoderNet(deepcopy(self.module_).eval(), self.plan).initialize()
+        twin = AutoencoderNet(deepcopy(self.module_), self.plan).initialize()
         twin.history_, twin.start_ = deepcopy(self.history), self.start_
-        return twin
+        return twin.settle()
 
     def forget(self, callback, *, moments):
         """Let go of a callback, and of the moments of the optimiser if asked."""
         self.callbacks_ = [pair for pair in self.callbacks_ if pair[1] is not callback]
         self.callbacks = [c for c in self.callbacks if c is not callback]
         if moments:
-            self.initialize_optimizer()
+            self.optimizer_.state.clear()
 
     # -- data ------------------------------------------------------------------
 
     def get_split_datasets(self, X, y=None, **fit_params):
         """Return the training and the validation rows of `TrainingRows`."""
-        device = torch.device(self.device)
-        everything = as_tensor(X.X).to(device)  # no copy on the CPU
-        return tuple(
-            None if rows is None else RowSubset(everything, torch.from_numpy(rows))
-            for rows in (X.train, X.valid)
-        )
+        if self.datasets_ is None:
+            rows = partial(NetworkRows, X.X, self.module_, torch.device(self.device))
+            valid = None if X.valid is None else rows(X.valid)
+            self.datasets_ = rows(X.train), valid
+        return self.datasets_
 
     # -- one epoch, one step ---------------------------------------------------
 
@@ -193,57 +217,78 @@ class AutoencoderNet(NeuralNet):
         """Run an epoch and record the mean loss and its terms, in nats per row."""
         if iterator is None:
             return
-        means = self._mean_terms(iterator, training, prefix, step_fn)
-        for name, value in means.items():
-            self.history.record(name, value)
-        self.history.record(f"{prefix}_batch_count", len(iterator))
+        record = self._mean_terms(iterator, training, prefix, step_fn)
+        record[f"{prefix}_batch_count"] = len(iterator)
         if training:
-            self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
-            for name, value in self.module_.schedule().items():
-                self.history.record(name, value)
+            record["lr"] = self.optimizer_.param_groups[0]["lr"]
+            record |= self.module_.schedule()
+        self.history[-1].update(record)
 
     def _mean_terms(self, iterator, training, prefix, step_fn):
         """Return the mean over rows of the loss and its terms."""
-        self._set_training(training)
-        self.evaluation_rng_ = Rng(VALIDATION_SEED)
-        # Sums stay tensors, read once: reading a number waits for the device.
-        sums = dict.fromkeys(("loss", *self.module_.terms), 0.0)
-        for batch in iterator:
-            if self.batch_listeners_:
-                self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch)
-            n_rows = len(batch[0])
-            for name in sums:
-                sums[name] = sums[name] + n_rows * step[name]
-            if self.batch_listeners_:
-                self.history.record_batch(f"{prefix}_loss", step["loss"].item())
-                self.history.record_batch(f"{prefix}_batch_size", n_rows)
-                self.notify("on_batch_end", batch=batch, training=training, **step)
+        if self.module_.training != training:  # it takes a while
+            self._set_training(training)
+        if not training:
+            self.evaluation_rng_ = Rng(VALIDATION_SEED)
+        names = ("loss", *self.module_.terms)
+        # Sums stay on the device, and are read once: reading waits for it.
+        sums = torch.zeros(len(names), 1, dtype=self.module_.dtype, device=self.device)
+        with self._without_autograd():
+            for batch in iterator:
+                if self.batch_listeners_:
+                    self.notify("on_batch_begin", batch=batch, training=training)
+                step = step_fn(batch)
+                sums.add_(step["terms"], alpha=len(batch[0]))
+                if self.batch_listeners_:
+                    self.history.record_batch(f"{prefix}_loss", step["loss"].item())
+                    self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
+                    self.notify("on_batch_end", batch=batch, training=training, **step)
         n_rows = len(iterator.dataset)
-        return {f"{prefix}_{k}": float(total) / n_rows for k, total in sums.items()}
+        return {
+            f"{prefix}_{name}": total / n_rows
+            for name, total in zip(names, sums[:, 0].tolist(), strict=True)
+        }
+
+    def _without_autograd(self):
+        """Return the context of an epoch: autograd off, as far as its parts allow."""
+        if self.batch_listeners_:
+            return nullcontext()
+        if self.gradients_.without_autograd and isinstance(self.optimizer_, FusedStep):
+            return torch.inference_mode()
+        return torch.no_grad()  # what an optimiser keeps must outlive the epoch
 
     def train_step(self, batch, **fit_params):
         """Take one step of the optimiser, at the warm-up that is due."""
-        due = self.n_steps_ / self.warmup_steps_ if self.warmup_steps_ else 1.0
-        self.module_.set_warmup(min(1.0, due))
-        self.n_steps_ += 1
-        return super().train_step(batch)
+        self.warmup_.step()
+        step = {}
+
+        def closure():
+            step["terms"] = self.train_step_single(batch)
+            step["loss"] = step["terms"][0]
+            return step["loss"]
+
+        self.optimizer_.step(closure)
+        if self.batch_listeners_:
+            step["y_pred"] = self.gradients_.output()
+        return step
 
     def train_step_single(self, batch, **fit_params):
         """Return the loss and its terms on a batch, with gradients computed."""
-        U = self.module_.to_network_space(batch[0])
-        output = self.infer(U)
-        loss, terms = self.module_.loss(output, U)
-        loss.backward()
-        return {"loss": loss.detach(), "y_pred": output, **terms}
+        terms = self.gradients_.run(batch[0], keep_output=self.batch_listeners_)
+        if self.batch_listeners_:
+            weights = TeeGenerator(self.module_.named_parameters())
+            self.notify(
+                "on_grad_computed", named_parameters=weights, batch=batch, training=True
+            )
+        return terms
 
     def validation_step(self, batch, **fit_params):
         """Return the loss and its terms on a batch, at the full weight of each."""
         with torch.no_grad():
-            U = self.module_.to_network_space(batch[0])
-            output = self.infer(U, rng=self.evaluation_rng_)
-            loss, terms = self.module_.loss(output, U)
-        return {"loss": loss, "y_pred": output, **terms}
+            output = self.infer(batch[0], rng=self.evaluation_rng_)
+            loss, terms = self.module_.loss(output, batch[0])
+        terms = torch.stack([loss, *(terms[name] for name in self.module_.terms)])
+        return {"loss": loss, "y_pred": output, "terms": terms[:, None]}
 
 
 def train(module, rows, plan, callbacks=(), optimizer_state=None):
@@ -262,7 +307,7 @@ def train(module, rows, plan, callbacks=(), optimizer_state=None):
     optimizer_state : dict or None, default=None
         State of the optimiser to go on from.
     """
-    net = AutoencoderNet(module.train(), plan, callbacks).initialize()
+    net = AutoencoderNet(module, plan, callbacks).initialize()
     if optimizer_state is not None:
         net.optimizer_.load_state_dict(optimizer_state)
         for group in net.optimizer_.param_groups:  # they may have changed since

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from skae._modules import build_module, export_module
-from skae._training._net import AutoencoderNet, TrainingPlan
+from skae._training._net import AutoencoderNet
+from skae._training._plan import TrainingPlan
 from skae._training._tree import map_leaves
 
 # skorch's names of what a history holds, and ours.
@@ -28,8 +29,7 @@ def restore_net(state, device):
     plan = TrainingPlan(**state["plan"] | {"device": device})
     net = AutoencoderNet(build_module(state["module"]), plan).initialize()
     net.optimizer_.load_state_dict(map_leaves(_as_tensor, state["optimizer"]))
-    net.module_.eval()
-    return net
+    return net.settle()
 
 
 def tidy_history(net, previous=None):

@@ -33,8 +33,8 @@ class Architecture(BaseEstimator, ABC):
         -------
         nn.Module or None
             Maps (n_rows, n_features) to (n_rows, n_outputs). Its last layer must be
-            reachable as its attribute `output`, a module with `weight` and `bias`:
-            the estimator sets it to zero for the PCA start.
+            reachable as its attribute `output`, and return zero when its parameters
+            are zero: the estimator sets them so for the PCA start.
         """
 
     @abstractmethod

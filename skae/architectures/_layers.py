@@ -4,12 +4,15 @@ import torch
 from torch import nn
 
 
-def linear(n_inputs, n_outputs, rng):
-    """Return a linear layer with Glorot-uniform weights and zero bias."""
-    # skip_init: nn.Linear would first fill the weights from the global generator
-    layer = nn.utils.skip_init(nn.Linear, n_inputs, n_outputs)
-    nn.init.xavier_uniform_(layer.weight, generator=rng.generator())
-    nn.init.zeros_(layer.bias)
+def linear(n_inputs, n_outputs, rng, *, bias=True):
+    """Return a linear layer with Glorot-uniform weights and zero bias, if any."""
+    # "meta": nn.Linear would fill its weights from the global generator
+    layer = nn.Linear(n_inputs, n_outputs, bias=bias, device="meta")
+    weight = torch.empty(n_outputs, n_inputs)
+    nn.init.xavier_uniform_(weight, generator=rng.generator())
+    layer.weight = nn.Parameter(weight)
+    if bias:
+        layer.bias = nn.Parameter(torch.zeros(n_outputs))
     return layer
 
 
@@ -49,24 +52,9 @@ class Sequence(nn.Module):
         return self.output(self.hidden(X))
 
 
-ACTIVATIONS = {
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "leaky_relu": nn.LeakyReLU,
-    "relu": nn.ReLU,
-    "sigmoid": nn.Sigmoid,
-    "silu": nn.SiLU,
-    "softplus": nn.Softplus,
-    "tanh": nn.Tanh,
-}
-
-
-NORMALIZATIONS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
-
-
 def zero_output(network):
     """Make a network return zero until training changes that."""
     if network is not None:
         with torch.no_grad():
-            network.output.weight.zero_()
-            network.output.bias.zero_()
+            for parameter in network.output.parameters():
+                parameter.zero_()

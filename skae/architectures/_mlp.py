@@ -4,13 +4,19 @@ from numbers import Integral as IntegralNumber
 
 from skae._sklearn import Interval, InvalidParameterError, Real, StrOptions
 from skae.architectures._base import Architecture
-from skae.architectures._layers import (
-    ACTIVATIONS,
-    NORMALIZATIONS,
-    Dropout,
-    Sequence,
-    linear,
-)
+
+# Classes of torch.nn, by name: what a user may ask for is known without torch.
+ACTIVATIONS = {
+    "elu": "ELU",
+    "gelu": "GELU",
+    "leaky_relu": "LeakyReLU",
+    "relu": "ReLU",
+    "sigmoid": "Sigmoid",
+    "silu": "SiLU",
+    "softplus": "Softplus",
+    "tanh": "Tanh",
+}
+NORMALIZATIONS = {"batch": "BatchNorm1d", "layer": "LayerNorm"}
 
 
 class MLP(Architecture):
@@ -86,13 +92,18 @@ class MLP(Architecture):
     def _build(self, n_inputs, sizes, n_outputs, rng):
         if not sizes:
             return None
+        from torch import nn
+
+        from skae.architectures._layers import Dropout, Sequence, linear
+
         hidden = []
         for width in sizes:
             hidden.append(linear(n_inputs, width, rng))
             if self.normalization is not None:
-                hidden.append(NORMALIZATIONS[self.normalization](width))
-            hidden.append(ACTIVATIONS[self.activation]())
+                hidden.append(getattr(nn, NORMALIZATIONS[self.normalization])(width))
+            hidden.append(getattr(nn, ACTIVATIONS[self.activation])())
             if self.dropout:
                 hidden.append(Dropout(self.dropout, rng))
             n_inputs = width
-        return Sequence(hidden, linear(n_inputs, n_outputs, rng))
+        # the linear path beside the network has the bias
+        return Sequence(hidden, linear(n_inputs, n_outputs, rng, bias=False))

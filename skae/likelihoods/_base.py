@@ -66,6 +66,33 @@ class Likelihood(BaseEstimator, ABC):
         Tensor of shape (..., n_features)
         """
 
+    def backward(self, params, X, *, weight, out, parameters, gradients):
+        """Return the operations from decoder outputs to the gradient by them.
+
+        For training without autograd, which only the laws of this package have: they
+        know K networks at once, and tensors that stay where they are.
+
+        Parameters
+        ----------
+        params : Tensor of shape (K, n_rows, n_features)
+            Where the decoder output will be; overwritten by the gradient of the
+            log-likelihood, summed over rows and features.
+        X : Tensor of shape (K, n_rows, n_features)
+            Where the rows will be, in network space.
+        weight : float
+            Factor of everything that the operations set.
+        out : Tensor of shape (..., K)
+            Where to put the log-likelihood of each network, in nats.
+        parameters, gradients : dict of str to Tensor of shape (K,)
+            The learned parameters, and where to put the gradients by them.
+
+        Returns
+        -------
+        list of callable
+            Functions without arguments, to be called in turn.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def mean(self, params):
         """Return the mean of p(x | z), shaped as `params`."""

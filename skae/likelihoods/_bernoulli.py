@@ -1,8 +1,8 @@
 """Bernoulli law on logits."""
 
+from functools import partial
+
 import numpy as np
-import torch
-from torch.nn.functional import softplus
 
 from skae.likelihoods._base import Likelihood, Surrogate
 
@@ -31,17 +31,36 @@ class Bernoulli(Likelihood):
 
     def log_prob(self, params, X):
         """Return x log p + (1 - x) log(1 - p) with p = sigmoid(params), in nats."""
+        from torch.nn.functional import softplus
+
         return X * params - softplus(params)
+
+    def backward(self, params, X, *, weight, out, parameters, gradients):
+        """Return the operations from decoder outputs to the gradient by them."""
+
+        def set_log_prob():
+            out.copy_(self.log_prob(params, X).sum(dim=(1, 2)).mul_(weight))
+
+        factor = params.new_tensor(weight)
+        return [
+            set_log_prob,
+            params.sigmoid_,
+            params.neg_,
+            partial(params.add_, X),
+            partial(params.mul_, factor),
+        ]
 
     def mean(self, params):
         """Return the probability of a one."""
-        return torch.sigmoid(params)
+        return params.sigmoid()
 
     def sample(self, params, rng):
         """Return zeros and ones."""
+        import torch
+
         uniform = torch.empty_like(params)
         uniform.uniform_(generator=rng.generator(params.device))
-        return (uniform < torch.sigmoid(params)).to(params.dtype)
+        return (uniform < params.sigmoid()).to(params.dtype)
 
     def surrogate(self, means):
         """Return the quadratic lower bound at the column means.

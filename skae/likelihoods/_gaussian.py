@@ -1,10 +1,8 @@
 """Normal law with one scale."""
 
-import math
+from functools import partial
 
 from skae.likelihoods._location_scale import LocationScale
-
-HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 
 
 class Gaussian(LocationScale):
@@ -33,7 +31,17 @@ class Gaussian(LocationScale):
 
     def unit_log_prob(self, deviations):
         """Return log N(deviation; 0, 1), in nats."""
-        return -0.5 * deviations.square() - HALF_LOG_2_PI
+        return -0.5 * deviations.square() - self.log_normaliser
+
+    def slope_operations(self, deviations, moment):
+        """Return the operations that set the sum of squares; deviations are slopes."""
+        import torch
+
+        squares = torch.empty_like(deviations)
+        return [
+            partial(torch.mul, deviations, deviations, out=squares),
+            partial(torch.sum, squares, (1, 2), out=moment),
+        ]
 
     def unit_sample(self, params, rng):
         """Return standard normal draws."""

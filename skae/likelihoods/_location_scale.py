@@ -2,6 +2,7 @@
 
 import math
 from abc import abstractmethod
+from functools import partial
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from skae.likelihoods._base import Likelihood, Surrogate
 # Rows that lie exactly in a low-dimensional space would drive a learned scale to
 # zero and the likelihood to infinity; in network space the data has variance 1.
 SMALLEST_SCALE = 1e-3
+
+HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 
 
 class LocationScale(Likelihood):
@@ -33,6 +36,10 @@ class LocationScale(Likelihood):
     #: Variance of the law of scale 1.
     unit_variance = 1.0
 
+    #: The law of scale 1 has log-density `-|x| ** power / power - log_normaliser`.
+    power = 2
+    log_normaliser = HALF_LOG_2_PI
+
     def __init__(self, scale="learned"):
         self.scale = scale
 
@@ -48,6 +55,15 @@ class LocationScale(Likelihood):
         """Return the log-density of the law of location 0 and scale 1, in nats."""
 
     @abstractmethod
+    def slope_operations(self, deviations, moment):
+        """Return the operations that set the `moment` and then the slope.
+
+        The moment is the sum of |deviation| ** power over the entries of each network,
+        (K,); the slope, its derivative divided by `power`, takes the place of the
+        deviations (K, n_rows, n_features).
+        """
+
+    @abstractmethod
     def unit_sample(self, params, rng):
         """Return draws from the law of location 0 and scale 1, shaped as `params`."""
 
@@ -55,6 +71,56 @@ class LocationScale(Likelihood):
         """Return the log-density of every entry of X, in nats."""
         log_scale = self._log_scale(params, log_scale)
         return self.unit_log_prob((X - params) * (-log_scale).exp()) - log_scale
+
+    def backward(self, params, X, *, weight, out, parameters, gradients):
+        """Return the operations from decoder outputs to the gradient by them."""
+        import torch
+
+        # log p of an entry: -|deviation|^power * precision / power - log_scale - const
+        moment = params.new_empty(len(params))  # (K,)
+        operations = [
+            partial(torch.sub, X, params, out=params),
+            *self.slope_operations(params, moment),
+        ]
+        n_nats = weight * params[0].numel()
+        if parameters:
+            return operations + self._backward_learned(
+                params, moment, weight, n_nats, out, *parameters.values(),
+                *gradients.values(),
+            )  # fmt: skip
+        factor = weight * self.scale**-self.power
+        volume = -n_nats * (math.log(self.scale) + self.log_normaliser)
+        return [
+            *operations,
+            # a tensor, because torch would make one of a number at every call
+            partial(params.mul_, params.new_tensor(factor)),
+            partial(
+                torch.add, out.new_full(out.shape, volume), moment, out=out,
+                alpha=-factor / self.power,
+            ),
+        ]  # fmt: skip
+
+    def _backward_learned(self, params, moment, weight, n_nats, out, log_scale, grad):
+        import torch
+
+        log, factor, volume, mask = params.new_empty(4, len(params))  # (K,) each
+        floor = math.log(SMALLEST_SCALE)
+        return [
+            partial(torch.clamp, log_scale, floor, out=log),
+            partial(torch.mul, log, -self.power, out=factor),
+            factor.exp_,
+            partial(factor.mul_, weight),
+            partial(params.mul_, factor[:, None, None]),
+            partial(moment.mul_, factor),
+            partial(torch.sub, moment, n_nats, out=grad),
+            partial(torch.ge, log_scale, floor, out=mask),
+            partial(grad.mul_, mask),  # at the floor: no slope
+            partial(torch.add, log, self.log_normaliser, out=volume),
+            partial(volume.mul_, -n_nats),
+            partial(
+                torch.add, volume.expand_as(out), moment, alpha=-1 / self.power, out=out
+            ),
+        ]
 
     def mean(self, params):
         """Return the mean: the decoder's output itself."""

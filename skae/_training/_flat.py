@@ -1,0 +1,69 @@
+"""The weights of a network as views of one vector: one operation reaches them all."""
+
+import math
+
+import torch
+from torch import nn
+
+
+class FlatParameters:
+    """One vector behind the parameters of one or several modules of the same shape.
+
+    The parameters of the modules become views of `vector`, and their gradients views
+    of `gradient`, until `release`. The vector holds parameter after parameter, and of
+    each the values of the K modules.
+
+    Parameters
+    ----------
+    *modules : nn.Module
+        K modules whose parameters agree in names and shapes, all of one dtype.
+    """
+
+    def __init__(self, *modules):
+        self.modules = modules
+        named = [dict(module.named_parameters()) for module in modules]
+        self.shapes = {name: p.shape for name, p in named[0].items() if p.requires_grad}
+        stacks = [torch.stack([p[name].data for p in named]) for name in self.shapes]
+        self.vector = nn.Parameter(torch.cat([stack.flatten() for stack in stacks]))
+        self.gradient = torch.zeros_like(self.vector.data)
+        self.values = self._split(self.vector.data)  # (K, *shape) by name
+        self.gradients = self._split(self.gradient)
+        self._buffers = [buffer for module in modules for buffer in module.buffers()]
+        for k, parameters in enumerate(named):
+            for name in self.shapes:
+                parameters[name].data = self.values[name][k]
+                parameters[name].grad = self.gradients[name][k]
+        self.vector.grad = self.gradient
+
+    def _split(self, vector):
+        """Return the stack (K, *shape) of each parameter by name: views."""
+        K, stacks, start = len(self.modules), {}, 0
+        for name, shape in self.shapes.items():
+            stop = start + K * shape.numel()
+            stacks[name] = vector[start:stop].view(K, *shape)
+            start = stop
+        return stacks
+
+    def copy(self):
+        """Return a copy of the weights, and of the modules' buffers."""
+        return self.vector.data.clone(), [buffer.clone() for buffer in self._buffers]
+
+    def restore(self, copy):
+        """Set weights and buffers to a `copy`."""
+        vector, buffers = copy
+        self.vector.data.copy_(vector)
+        for buffer, value in zip(self._buffers, buffers, strict=True):
+            buffer.copy_(value)
+
+    def are_finite(self):
+        """Return whether every weight is a finite number, and no giant."""
+        return math.isfinite(self.vector.data.sum().item())
+
+    def release(self):
+        """Give the parameters memory of their own, and drop the gradients."""
+        for module in self.modules:
+            for parameter in module.parameters():
+                parameter.data = parameter.data.clone()
+                parameter.grad = None
+        self.vector.data, self.vector.grad = self.vector.data[:0].clone(), None
+        self.values = self.gradients = self.gradient = None

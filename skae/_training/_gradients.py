@@ -1,0 +1,87 @@
+"""The two ways to the gradients of a batch: by hand where that is known, or autograd.
+
+Both take rows in network space, fill the gradients of `FlatParameters`, and return the
+loss and its terms.
+"""
+
+from contextlib import nullcontext
+
+import torch
+
+from skae._config import get_config
+from skae._training._dense import DenseStep, is_dense
+
+
+def gradients_for(flat, *, device, precision):
+    """Return the faster way to the gradients of a module.
+
+    Parameters
+    ----------
+    flat : FlatParameters
+        The weights of the module.
+    device : str
+        Where it lives.
+    precision : {"float32", "bf16"}
+        Of its arithmetic in training.
+    """
+    by_hand = (
+        get_config()["engine"] == "auto"
+        and precision == "float32"
+        and is_dense(flat.modules[0])
+    )
+    return (
+        DenseGradients(flat) if by_hand else AutogradGradients(flat, device, precision)
+    )
+
+
+class DenseGradients:
+    """Gradients by hand, with buffers for each size of a batch."""
+
+    #: Whether autograd may be off altogether.
+    without_autograd = True
+
+    def __init__(self, flat):
+        self.flat = flat
+        self.steps = {}
+
+    def run(self, U, *, keep_output=False):
+        """Fill the gradients; return the loss and its terms, (1 + n_terms, 1)."""
+        self.step = self.steps.get(len(U))
+        if self.step is None:
+            with torch.inference_mode(False):  # the buffers outlive that mode
+                self.step = self.steps[len(U)] = DenseStep(self.flat, len(U))
+        return self.step.run(U, keep_output=keep_output)
+
+    def output(self):
+        """Return what the module returned in the last run."""
+        return self.step.output()
+
+
+class AutogradGradients:
+    """Gradients by autograd, of any module."""
+
+    without_autograd = False
+
+    def __init__(self, flat, device, precision):
+        self.flat = flat
+        (self.module,) = flat.modules
+        self.precision = nullcontext()
+        if precision == "bf16":
+            self.precision = torch.autocast(torch.device(device).type, torch.bfloat16)
+
+    def run(self, U, *, keep_output=False):
+        """Fill the gradients; return the loss and its terms, (1 + n_terms, 1)."""
+        self.flat.gradient.zero_()
+        with torch.enable_grad():
+            with self.precision:
+                output = self.module(U)
+            output = type(output)(*(tensor.to(U.dtype) for tensor in output))
+            loss, terms = self.module.loss(output, U)
+            loss.backward()
+        self.last = type(output)(*(t.detach() for t in output)) if keep_output else None
+        values = [loss.detach(), *(terms[name] for name in self.module.terms)]
+        return torch.stack(values)[:, None]
+
+    def output(self):
+        """Return what the module returned in the last run."""
+        return self.last
