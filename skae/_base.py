@@ -115,6 +115,8 @@ class BaseAutoencoder(
             If a parameter or X is invalid; nothing has been trained then.
         FloatingPointError
             If the loss was not finite even after a retry with a smaller step.
+        MemoryError
+            If training ran out of memory, that of the device included.
         """
         resume = self.warm_start and self.__sklearn_is_fitted__()
         return self._fit(X, y, resume=resume, streaming=False)
@@ -168,7 +170,7 @@ class BaseAutoencoder(
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         bridge = _training.SklearnCallbackBridge(self, context, X, attributes)
         callbacks = [*skorch_callbacks, bridge]
-        with _training.failures_explained(self, rows, names, module):
+        with _training.failures_explained(self, rows, names, module, plan.batch_size):
             net = _training.train(module, rows, plan, callbacks, optimizer_state)
             net.forget(bridge, moments=not (streaming or self.warm_start))
             fitted = attributes(net)

@@ -100,7 +100,8 @@ def check_finite(X, *, names=None, input_name="X"):
     """Raise ValueError for NaN, infinities, and values whose squares overflow."""
     if X.dtype.kind != "f":
         return
-    # NaN if there is one, and that fails the comparison
+    if _sum_of_squares(X) < LARGEST_VALUE:  # NaN would fail the comparison
+        return
     lowest, highest = float(X.min()), float(X.max())
     if lowest > -LARGEST_VALUE and highest < LARGEST_VALUE:
         return
@@ -141,6 +142,8 @@ def check_overflow(result, X, input_name="X", names=None):
         Column names of X.
     """
     for array in result if isinstance(result, tuple) else (result,):
+        if np.isfinite(_sum_of_squares(array)):
+            continue
         finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
         if not finite.all():
             i = int(finite.argmin())
@@ -153,6 +156,15 @@ def check_overflow(result, X, input_name="X", names=None):
                 f"{or_else}"
             )
     return result
+
+
+def _sum_of_squares(X):
+    """Return the sum of all squares, in one fast pass: NaN or infinity if in doubt."""
+    if not (X.flags.forc and X.dtype in (np.float32, np.float64)):
+        return np.inf
+    entries = X.ravel(order="K")  # no copy
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.dot(entries, entries))
 
 
 def _overflows(X):

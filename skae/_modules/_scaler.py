@@ -15,6 +15,12 @@ CONSTANT_TOLERANCE = 10 * np.finfo(np.float64).eps
 MOST_SPREAD = 0.6
 
 
+# Scales beyond this, or below its inverse, come near to where float32 ends.
+MOST_EXTREME = 1e15
+
+FLOAT32_PARTS = ("coarse", "fine", "scale32")
+
+
 class ColumnStatistics:
     """Mean, standard deviation, minimum and maximum of every column.
 
@@ -79,7 +85,7 @@ def choose_scaling(statistics):
 
 
 class Scaler(nn.Module):
-    """An invertible shift and rescaling of every column, in float64.
+    """An invertible shift and rescaling of every column.
 
     Network space is `(X - center) / scale`. The buffers stay float64 whatever the
     weights' dtype is: float32 would lose the digits of a column like 1e6 + noise.
@@ -89,6 +95,8 @@ class Scaler(nn.Module):
         super().__init__()
         self.register_buffer("center", torch.zeros(n_features, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(n_features, dtype=torch.float64))
+        self.register_load_state_dict_post_hook(lambda *_: self._split())
+        self._split()
 
     def fit(self, statistics, scaling):
         """Set center and scale by "standard", "global", or None (identity)."""
@@ -103,10 +111,27 @@ class Scaler(nn.Module):
             scale = np.full_like(statistics.std, (largest * ratio) or 1.0)
         self.center.copy_(torch.from_numpy(statistics.mean))
         self.scale.copy_(torch.from_numpy(scale))
+        self._split()
         return self
+
+    def _split(self):
+        """Prepare arithmetic in float32, for inference on float32 rows.
+
+        It is twice as fast as in float64, and loses nothing but the last digits when
+        the center is taken off in two parts that float32 can hold.
+        """
+        coarse = self.center.to(torch.float32)
+        fine = (self.center - coarse).to(torch.float32)
+        parts = (coarse, fine, self.scale.to(torch.float32))
+        for name, part in zip(FLOAT32_PARTS, parts, strict=True):
+            self.register_buffer(name, part, persistent=False)
+        low, high = self.scale.min().item(), self.scale.max().item()
+        self.float32_will_do = low > 1 / MOST_EXTREME and high < MOST_EXTREME
 
     def forward(self, X, dtype):
         """Return X in network space, of the given dtype."""
+        if X.dtype == dtype == torch.float32 and self.float32_will_do:
+            return X.sub(self.coarse).sub_(self.fine).div_(self.scale32)
         return X.sub(self.center).div_(self.scale).to(dtype)  # float64 until the end
 
     def inverse(self, U):

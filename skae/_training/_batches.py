@@ -59,8 +59,9 @@ class NetworkRows:
         """Return rows in network space, by their `numbers`."""
         if self.kept is not None:
             return self.kept.index_select(0, numbers)
-        X = self.X.index_select(0, numbers).to(self.device)
-        return self.module.to_network_space(X)
+        X = self.X.index_select(0, numbers)
+        # float64, so that the same numbers train the same network in any dtype
+        return self.module.to_network_space(X.to(self.device, torch.float64))
 
     def __getitems__(self, order):
         """Return the rows of a list of positions, as a DataLoader asks for them."""

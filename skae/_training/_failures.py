@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 
 import numpy as np
+import torch
 
 from skae._training._callbacks import Diverged
 from skae._training._inference import map_rows
@@ -10,7 +11,7 @@ from skae._validation import name_column
 
 
 @contextmanager
-def failures_explained(estimator, rows, names, module):
+def failures_explained(estimator, rows, names, module, batch_size):
     """Add to every failure what became of the estimator, and to divergence its cause.
 
     Parameters
@@ -23,6 +24,8 @@ def failures_explained(estimator, rows, names, module):
         Column names.
     module : AutoencoderModule
         What is being trained.
+    batch_size : int
+        Most rows of a batch.
     """
     unchanged = f"The {type(estimator).__name__} is as it was before the call."
     try:
@@ -34,9 +37,26 @@ def failures_explained(estimator, rows, names, module):
             "lr, or tame that column, for instance with a logarithm or "
             f"sklearn.preprocessing.QuantileTransformer. {unchanged}"
         ) from None
+    except Exception as error:
+        if not is_out_of_memory(error):
+            error.add_note(unchanged)
+            raise
+        raise MemoryError(
+            f"training ran out of memory ({str(error).splitlines()[0]}) with "
+            f"batch_size={batch_size}; use a smaller batch_size or smaller hidden "
+            f"layers, or another device. {unchanged}"
+        ) from error
     except BaseException as error:  # Ctrl-C too
         error.add_note(unchanged)
         raise
+
+
+def is_out_of_memory(error):
+    """Return whether an error of numpy or torch says that memory is used up."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    # what torch raises on the CPU has no class of its own
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
 
 
 def _largest_entry(X, names, module):

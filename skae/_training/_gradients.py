@@ -9,6 +9,7 @@ from contextlib import nullcontext
 import torch
 
 from skae._config import get_config
+from skae._training._cuda import CapturedGradients
 from skae._training._dense import DenseStep, is_dense
 
 
@@ -19,19 +20,16 @@ def gradients_for(flat, *, device, precision):
     ----------
     flat : FlatParameters
         The weights of the module.
-    device : str
+    device : torch.device
         Where it lives.
     precision : {"float32", "bf16"}
         Of its arithmetic in training.
     """
-    by_hand = (
-        get_config()["engine"] == "auto"
-        and precision == "float32"
-        and is_dense(flat.modules[0])
-    )
-    return (
-        DenseGradients(flat) if by_hand else AutogradGradients(flat, device, precision)
-    )
+    by_hand = get_config()["engine"] == "auto" and precision == "float32"
+    if not (by_hand and is_dense(flat.modules[0])):
+        return AutogradGradients(flat, device, precision)
+    gradients = DenseGradients(flat)
+    return CapturedGradients(gradients) if device.type == "cuda" else gradients
 
 
 class DenseGradients:
@@ -46,11 +44,15 @@ class DenseGradients:
 
     def run(self, U, *, keep_output=False):
         """Fill the gradients; return the loss and its terms, (1 + n_terms, 1)."""
-        self.step = self.steps.get(len(U))
-        if self.step is None:
-            with torch.inference_mode(False):  # the buffers outlive that mode
-                self.step = self.steps[len(U)] = DenseStep(self.flat, len(U))
+        self.step = self.step_for(len(U))
         return self.step.run(U, keep_output=keep_output)
+
+    def step_for(self, n_rows):
+        """Return the `DenseStep` for batches of a size."""
+        if n_rows not in self.steps:
+            with torch.inference_mode(False):  # the buffers outlive that mode
+                self.steps[n_rows] = DenseStep(self.flat, n_rows)
+        return self.steps[n_rows]
 
     def output(self):
         """Return what the module returned in the last run."""
@@ -67,7 +69,7 @@ class AutogradGradients:
         (self.module,) = flat.modules
         self.precision = nullcontext()
         if precision == "bf16":
-            self.precision = torch.autocast(torch.device(device).type, torch.bfloat16)
+            self.precision = torch.autocast(device.type, torch.bfloat16)
 
     def run(self, U, *, keep_output=False):
         """Fill the gradients; return the loss and its terms, (1 + n_terms, 1)."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from skae._training._batches import as_tensor
+from skae._training._cuda import exact_float32
 from skae._training._threads import count_weights, threads_for
 
 # A batch holds about this many numbers in the widest layer, so that it stays in cache.
@@ -52,7 +53,7 @@ def map_rows(module, method, X, *args, cells_per_row=None):
 
     rows, results = as_tensor(X), None
     n_operations = 2 * count_weights(module) * min(step, len(X))
-    with threads_for(n_operations), torch.inference_mode():
+    with threads_for(n_operations), exact_float32(device), torch.inference_mode():
         for start in range(0, len(X), step):
             outputs = apply(rows[start : start + step].to(device), *args)
             single = not isinstance(outputs, tuple)

@@ -17,6 +17,7 @@ from skae._training._callbacks import (
     is_stop_signal,
     listens_to_batches,
 )
+from skae._training._cuda import exact_float32
 from skae._training._flat import FlatParameters
 from skae._training._gradients import gradients_for
 from skae._training._optimizer_names import OPTIMIZERS
@@ -126,7 +127,9 @@ class AutoencoderNet(NeuralNet):
         if not self.initialized_:
             self.initialize()
         # forward, and twice as much backward
-        with threads_for(6 * count_weights(self.module_) * self.batch_size):
+        n_operations = 6 * count_weights(self.module_) * self.batch_size
+        device = torch.device(self.device)
+        with threads_for(n_operations), exact_float32(device):
             self.notify("on_train_begin", X=rows)
             with suppress(StopTraining):
                 self.fit_loop(rows)
@@ -139,9 +142,8 @@ class AutoencoderNet(NeuralNet):
         """Count steps, and evaluate the start on the validation rows."""
         self.stop_requested_ = False
         self.datasets_ = None  # they are those of X from now on
-        self.gradients_ = gradients_for(
-            self.flat_, device=self.device, precision=self.plan.precision
-        )
+        device, precision = torch.device(self.device), self.plan.precision
+        self.gradients_ = gradients_for(self.flat_, device=device, precision=precision)
         self.batch_listeners_ = False  # the start is no epoch of theirs
         train, valid = self.get_split_datasets(X)
         n_batches = len(self.get_iterator(train, training=True))

@@ -13,6 +13,7 @@ from torch import nn
 from skae._modules._autoencoder import AutoencoderModule, AutoencoderOutput
 from skae._modules._vae import LOG_VAR_RANGE, VAEModule, VAEOutput
 from skae._training._dense._layers import RULES, DensePaths
+from skae._training._dense._onednn import linear_layer
 from skae.architectures._layers import Dropout, Sequence
 from skae.likelihoods import Bernoulli, Gaussian, Laplace
 
@@ -65,9 +66,9 @@ class DenseStep:
         K, new = len(flat.modules), flat.vector.data.new_empty
         self.U = new(K, n_rows, module.n_features)
         self.target = torch.empty_like(self.U) if corrupted else self.U
-        self.encoder = DensePaths(flat, "encoder", self.U)
+        self.encoder = DensePaths(flat, "encoder", self.U, linear_layer)
         self.code = CODES[type(module)](flat.modules, self.encoder.outputs)
-        self.decoder = DensePaths(flat, "decoder", self.code.Z)
+        self.decoder = DensePaths(flat, "decoder", self.code.Z, linear_layer)
         # the gradient by the decoder's outputs takes their own place
         codes_grad = self.decoder.connect(self.decoder.outputs)
         self.encoder.connect(self.code.connect(codes_grad))
@@ -120,17 +121,25 @@ class DenseStep:
             The loss, then the terms of `module.terms`, in nats per row. The next run
             overwrites it.
         """
+        self.fill(U, target)
+        self.compute(keep_output=keep_output)
+        return self.terms
+
+    def fill(self, U, target=None):
+        """Take the rows, and the parameters of the loss that are in force."""
         self.U.copy_(U)
         if target is not None:
             self.target.copy_(target)
         self.code.set_objective()
+
+    def compute(self, *, keep_output=False):
+        """Fill gradients and terms."""
         for operation in self.forward:
             operation()
         if keep_output:
             self.kept_params = self.decoder.outputs.clone()
         for operation in self.backward:
             operation()
-        return self.terms
 
     def output(self):
         """Return what the forward pass of the first member returned."""

@@ -29,25 +29,27 @@ class DensePaths:
         Name of the `LinearPath` in the modules.
     inputs : Tensor of shape (K, n, n_inputs)
         Where the inputs will be.
+    linear : callable
+        Makes the layer of an `nn.Linear`: `Linear` or another with its methods.
     """
 
-    def __init__(self, flat, name, inputs):
+    def __init__(self, flat, name, inputs, linear):
         paths = [module.get_submodule(name) for module in flat.modules]
-        self.linear = Linear(flat, f"{name}.linear", inputs)
+        self.linear = linear(flat, f"{name}.linear", inputs)
         self.outputs = self.linear.outputs
         self.layers = []
         if paths[0].network is None:
             return
         for i, layer in enumerate(paths[0].network.hidden):
             if isinstance(layer, nn.Linear):
-                self.layers.append(Linear(flat, f"{name}.network.hidden.{i}", inputs))
+                self.layers.append(linear(flat, f"{name}.network.hidden.{i}", inputs))
             elif isinstance(layer, Dropout):
                 layers = [path.network.hidden[i] for path in paths]
                 self.layers.append(Dropouts(layers, inputs))
             else:
                 self.layers.append(Activation(layer, inputs))
             inputs = self.layers[-1].outputs
-        output = Linear(flat, f"{name}.network.output", inputs, add_to=self.outputs)
+        output = linear(flat, f"{name}.network.output", inputs, add_to=self.outputs)
         self.layers.append(output)
 
     def connect(self, grad):
