@@ -18,7 +18,6 @@ answers with a line of JSON: imports take no part, and no library meets the sett
 another, nor one backend of Keras the other.
 """
 
-import gc
 import json
 import logging
 import math
@@ -26,57 +25,16 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is trained, and how: the same for every contender."""
-
-    hidden: tuple[int, ...]  # widths of the encoder; the decoder mirrors them
-    n_components: int
-    batch_size: int
-    max_epochs: int
-    lr: float = 1e-3
-    variational: bool = False
-    threads: int = 1
-
-    def encoder_sizes(self, n_features):
-        """Return the widths of the encoder's layers, a VAE's mean and log-variance."""
-        n_codes = (1 + self.variational) * self.n_components
-        return (n_features, *self.hidden, n_codes)
-
-    def decoder_sizes(self, n_features):
-        """Return the widths of the decoder's layers."""
-        return (self.n_components, *self.hidden[::-1], n_features)
-
-
-def timed(call, *args):
-    """Return what `call(*args)` returns, and its wall and CPU time in seconds."""
-    gc.collect()
-    wall, cpu = time.perf_counter(), time.process_time()
-    result = call(*args)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return result, {"wall": wall, "cpu": cpu}
-
-
-def timed_fit(fit, X, setting):
-    """Return the times of `fit(X)`, and the error of the reconstruction it returns."""
-    reconstruct, times = timed(fit, X)
-    if reconstruct is None:
-        return times
-    error = np.square(reconstruct(X) - X).mean(dtype=np.float64)
-    return {**times, "error": float(error), "epochs": setting.max_epochs}
-
+from speed_race import Setting, timed_fit
 
 # -- the libraries: Setting -> fit; fit: X -> a function that reconstructs X -----------
 
@@ -424,9 +382,10 @@ class PeerWorker:
 
 
 def limits_of(threads):
-    """Return the environment that holds every library to a number of threads."""
+    """Return the environment that holds every library to some threads of the CPU."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    environment = dict.fromkeys(names, str(threads)) | {"TQDM_DISABLE": "1"}
+    environment = dict.fromkeys(names, str(threads))
+    environment |= {"TQDM_DISABLE": "1", "CUDA_VISIBLE_DEVICES": ""}
     if threads == 1:
         environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
     return environment

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from skae._modules._scaler import iterate_chunks
 
@@ -84,6 +83,8 @@ def _axes_from_covariance(X, rows, center, scale, n_rows):
 
 
 def _axes_from_rows(U, n_axes, seed):
+    from sklearn.decomposition import PCA  # takes a while to import, and few need it
+
     most = min(U.shape)
     if n_axes is None or n_axes >= most:
         pca = PCA(svd_solver="full")

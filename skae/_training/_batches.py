@@ -7,7 +7,7 @@ from skae._modules._scaler import CHUNK_CELLS
 
 # Rows in network space that take at most this many bytes are kept, so that they are
 # scaled once instead of once an epoch.
-KEPT_BYTES = 8 * 2**20
+KEPT_BYTES = 4 * 2**20
 
 # On another device the rows of X live there if they leave this share of it free.
 FREE_SHARE = 0.5
@@ -42,30 +42,34 @@ class NetworkRows:
         step = max(1, CHUNK_CELLS // n_features)
         for start in range(0, len(self), step):
             part = torch.arange(start, min(start + step, len(self)))
-            result[start : start + step] = self.take(self.numbers(part))
+            result[start : start + step] = self.take(part)
         return result
 
     def __len__(self):
         return len(self.X) if self.rows is None else len(self.rows)
 
-    def numbers(self, order):
-        """Return what `take` needs to know of rows in the given order."""
+    def take(self, positions):
+        """Return the rows at some positions, in network space."""
         if self.kept is not None:
-            return order.to(self.device)
-        order = order if self.rows is None else self.rows.index_select(0, order)
-        return order.to(self.X.device)
-
-    def take(self, numbers):
-        """Return rows in network space, by their `numbers`."""
-        if self.kept is not None:
-            return self.kept.index_select(0, numbers)
-        X = self.X.index_select(0, numbers)
+            return self.kept.index_select(0, positions.to(self.device))
+        numbers = positions
+        if self.rows is not None:
+            numbers = self.rows.index_select(0, positions)
+        X = self.X.index_select(0, numbers.to(self.X.device))
         # float64, so that the same numbers train the same network in any dtype
         return self.module.to_network_space(X.to(self.device, torch.float64))
 
-    def __getitems__(self, order):
+    def batches(self, order, n_batches):
+        """Yield the rows in the given order, in batches of balanced sizes."""
+        if self.kept is not None:  # so little that one gather will do
+            yield from self.take(order).tensor_split(n_batches)
+        else:
+            for positions in order.tensor_split(n_batches):
+                yield self.take(positions)
+
+    def __getitems__(self, positions):
         """Return the rows of a list of positions, as a DataLoader asks for them."""
-        return self.take(self.numbers(torch.as_tensor(order)))
+        return self.take(torch.as_tensor(positions))
 
 
 class TensorBatches:
@@ -104,9 +108,7 @@ class TensorBatches:
         )
 
     def __iter__(self):
-        numbers = self.dataset.numbers(self.order())
-        for batch in numbers.tensor_split(len(self)):
-            U = self.dataset.take(batch)
+        for U in self.dataset.batches(self.order(), len(self)):
             yield U, U
 
 

@@ -25,14 +25,14 @@ class FiniteGuard(Callback):
         """Remember the start."""
         self.failure_ = None
         net.retry_is_due_ = False
-        self.weights_ = net.flat_.copy()
+        self.restore_ = net.flat_.copy()
 
     def on_epoch_end(self, net, **kwargs):
         """Remember this epoch, or go back."""
         loss = net.history[-1, "train_loss"]
         if math.isfinite(loss) and net.flat_.are_finite():
             net.retry_is_due_ = False
-            self.weights_ = net.flat_.copy()
+            self.restore_ = net.flat_.copy()
             return
         what = (
             "weights are not finite" if math.isfinite(loss) else f"loss became {loss}"
@@ -43,14 +43,14 @@ class FiniteGuard(Callback):
             raise Diverged(f"training diverged: {self.failure_}, and again {when}")
         self.failure_ = f"the {what} {when}"
         net.retry_is_due_ = True
-        net.flat_.restore(self.weights_)
+        self.restore_()
         net.optimizer_.state.clear()  # its moments have seen what led astray
         for group in net.optimizer_.param_groups:
             group["lr"] *= RETRY_FACTOR
 
     def on_train_end(self, net, **kwargs):
         """Let go of the copies."""
-        del self.weights_
+        del self.restore_
 
 
 class BestWeights(Callback):
@@ -75,14 +75,14 @@ class BestWeights(Callback):
         """Remember the start."""
         self.waited_ = 0
         self.mark_ = self.best_loss_ = net.start_["valid_loss"]
-        self.best_ = net.flat_.copy()
+        self.restore_best_ = net.flat_.copy()
 
     def on_epoch_end(self, net, **kwargs):
         """Compare this epoch with the best; stop when patience is over."""
         loss = net.history[-1, "valid_loss"]
         if loss < self.best_loss_:
             self.best_loss_ = loss
-            self.best_ = net.flat_.copy()
+            self.restore_best_ = net.flat_.copy()
         if loss < self.mark_ - self.tol:
             self.mark_ = loss
             self.waited_ = 0
@@ -93,8 +93,8 @@ class BestWeights(Callback):
 
     def on_train_end(self, net, **kwargs):
         """Put the best weights back."""
-        net.flat_.restore(self.best_)
-        del self.best_
+        self.restore_best_()
+        del self.restore_best_
 
 
 class SklearnCallbackBridge(Callback):

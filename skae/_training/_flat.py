@@ -28,12 +28,20 @@ class FlatParameters:
         self.gradient = torch.zeros_like(self.vector.data)
         self.values = self._split(self.vector.data)  # (K, *shape) by name
         self.gradients = self._split(self.gradient)
-        self._buffers = [buffer for module in modules for buffer in module.buffers()]
         for k, parameters in enumerate(named):
-            for name in self.shapes:
-                parameters[name].data = self.values[name][k]
-                parameters[name].grad = self.gradients[name][k]
+            for name, parameter in parameters.items():
+                parameter.grad = None
+                if name in self.shapes:
+                    parameter.data = self.values[name][k]
+                    parameter.grad = self.gradients[name][k]
         self.vector.grad = self.gradient
+        # what else may change: buffers, and parameters that a callback sets free
+        self._others = [
+            tensor
+            for module in modules
+            for name, tensor in (*module.named_parameters(), *module.named_buffers())
+            if name not in self.shapes and not name.startswith("scaler.")
+        ]
 
     def _split(self, vector):
         """Return the stack (K, *shape) of each parameter by name: views."""
@@ -45,15 +53,26 @@ class FlatParameters:
         return stacks
 
     def copy(self):
-        """Return a copy of the weights, and of the modules' buffers."""
-        return self.vector.data.clone(), [buffer.clone() for buffer in self._buffers]
+        """Return a function that sets everything back to what it is now."""
+        vector = self.vector.data.clone()
+        others = [(tensor, tensor.clone()) for tensor in self._others]
 
-    def restore(self, copy):
-        """Set weights and buffers to a `copy`."""
-        vector, buffers = copy
-        self.vector.data.copy_(vector)
-        for buffer, value in zip(self._buffers, buffers, strict=True):
-            buffer.copy_(value)
+        def restore():
+            for name, stack in self._split(vector).items():
+                for module, value in zip(self.modules, stack, strict=True):
+                    module.get_parameter(name).data.copy_(value)
+            for tensor, value in others:
+                tensor.data.copy_(value)
+
+        return restore
+
+    def is_current(self):
+        """Return whether the parameters that train are still the same."""
+        return all(
+            parameter.requires_grad == (name in self.shapes)
+            for module in self.modules
+            for name, parameter in module.named_parameters()
+        )
 
     def are_finite(self):
         """Return whether every weight is a finite number, and no giant."""

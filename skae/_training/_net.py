@@ -142,8 +142,7 @@ class AutoencoderNet(NeuralNet):
         """Count steps, and evaluate the start on the validation rows."""
         self.stop_requested_ = False
         self.datasets_ = None  # they are those of X from now on
-        device, precision = torch.device(self.device), self.plan.precision
-        self.gradients_ = gradients_for(self.flat_, device=device, precision=precision)
+        self._choose_gradients()
         self.batch_listeners_ = False  # the start is no epoch of theirs
         train, valid = self.get_split_datasets(X)
         n_batches = len(self.get_iterator(train, training=True))
@@ -183,6 +182,18 @@ class AutoencoderNet(NeuralNet):
         self.optimizer_ = self.optimizer(*args, **kwargs)
         return self
 
+    def _choose_gradients(self):
+        device, precision = torch.device(self.device), self.plan.precision
+        self.gradients_ = gradients_for(self.flat_, device=device, precision=precision)
+
+    def _follow_freezing(self):
+        """Train other weights than before, because a callback has frozen some."""
+        self.flat_ = FlatParameters(self.module_)
+        if self.plan.optimizer in OPTIMIZERS:  # the moments are those of a vector
+            self.optimizer_.param_groups[0]["params"] = [self.flat_.vector]
+            self.optimizer_.state.clear()
+        self._choose_gradients()
+
     def settle(self):
         """Return this net ready for inference, without what only training needs."""
         self.flat_.release()
@@ -219,6 +230,8 @@ class AutoencoderNet(NeuralNet):
         """Run an epoch and record the mean loss and its terms, in nats per row."""
         if iterator is None:
             return
+        if training and not self.flat_.is_current():
+            self._follow_freezing()
         record = self._mean_terms(iterator, training, prefix, step_fn)
         record[f"{prefix}_batch_count"] = len(iterator)
         if training:
@@ -236,26 +249,46 @@ class AutoencoderNet(NeuralNet):
         # Sums stay on the device, and are read once: reading waits for it.
         sums = torch.zeros(len(names), 1, dtype=self.module_.dtype, device=self.device)
         with self._without_autograd():
-            for batch in iterator:
-                if self.batch_listeners_:
-                    self.notify("on_batch_begin", batch=batch, training=training)
-                step = step_fn(batch)
-                sums.add_(step["terms"], alpha=len(batch[0]))
-                if self.batch_listeners_:
-                    self.history.record_batch(f"{prefix}_loss", step["loss"].item())
-                    self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
-                    self.notify("on_batch_end", batch=batch, training=training, **step)
+            if training and self._nobody_watches():
+                self._run_steps(iterator, sums)
+            else:
+                self._run_watched(iterator, sums, training, prefix, step_fn)
         n_rows = len(iterator.dataset)
         return {
             f"{prefix}_{name}": total / n_rows
             for name, total in zip(names, sums[:, 0].tolist(), strict=True)
         }
 
+    def _nobody_watches(self):
+        """Return whether steps may go by without a word, as far as callbacks go."""
+        return not self.batch_listeners_ and isinstance(self.optimizer_, FusedStep)
+
+    def _run_steps(self, iterator, sums):
+        """Do what `train_step` does for every batch, and nothing else."""
+        warm_up, run = self.warmup_.step, self.gradients_.run
+        take_step = self.optimizer_.step
+        for U, _ in iterator:
+            warm_up()
+            sums.add_(run(U), alpha=len(U))
+            take_step()
+
+    def _run_watched(self, iterator, sums, training, prefix, step_fn):
+        """Run all batches as skorch does, and tell the callbacks that listen."""
+        for batch in iterator:
+            if self.batch_listeners_:
+                self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch)
+            sums.add_(step["terms"], alpha=len(batch[0]))
+            if self.batch_listeners_:
+                self.history.record_batch(f"{prefix}_loss", step["loss"].item())
+                self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+
     def _without_autograd(self):
         """Return the context of an epoch: autograd off, as far as its parts allow."""
         if self.batch_listeners_:
             return nullcontext()
-        if self.gradients_.without_autograd and isinstance(self.optimizer_, FusedStep):
+        if self.gradients_.without_autograd and self._nobody_watches():
             return torch.inference_mode()
         return torch.no_grad()  # what an optimiser keeps must outlive the epoch
 

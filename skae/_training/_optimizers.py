@@ -26,6 +26,17 @@ class WithoutCompiler:
     zero_grad = unwrap(Optimizer.zero_grad)
 
 
+def _step_without_compiler(cls):
+    """Return the `step` of an optimiser without what torch wraps around it."""
+    step = unwrap(cls.step)
+
+    def without_autograd(self, closure=None):
+        with torch.no_grad():
+            return step(self, closure)
+
+    return without_autograd
+
+
 class FusedStep(WithoutCompiler):
     """Mixin for Adam and AdamW on one vector: a step is one operation, and little else.
 
@@ -69,7 +80,8 @@ def optimizer_class(optimizer):
     cls = getattr(torch.optim, OPTIMIZERS[optimizer])
     operation = getattr(torch, f"_fused_{optimizer}_", None)
     if optimizer not in ("adam", "adamw") or operation is None:
-        return type(cls.__name__, (WithoutCompiler, cls), {})
+        step = _step_without_compiler(cls)
+        return type(cls.__name__, (WithoutCompiler, cls), {"step": step})
     return type(cls.__name__, (FusedStep, cls), {"operation": staticmethod(operation)})
 
 

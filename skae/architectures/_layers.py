@@ -6,13 +6,16 @@ from torch import nn
 
 def linear(n_inputs, n_outputs, rng, *, bias=True):
     """Return a linear layer with Glorot-uniform weights and zero bias, if any."""
-    # "meta": nn.Linear would fill its weights from the global generator
-    layer = nn.Linear(n_inputs, n_outputs, bias=bias, device="meta")
+    # made by hand: nn.Linear would fill its weights from the global generator, and on
+    # the meta device, where it would not, import half a second of torch
+    layer = nn.Linear.__new__(nn.Linear)
+    nn.Module.__init__(layer)
+    layer.in_features, layer.out_features = n_inputs, n_outputs
     weight = torch.empty(n_outputs, n_inputs)
     nn.init.xavier_uniform_(weight, generator=rng.generator())
     layer.weight = nn.Parameter(weight)
-    if bias:
-        layer.bias = nn.Parameter(torch.zeros(n_outputs))
+    zeros = nn.Parameter(torch.zeros(n_outputs)) if bias else None
+    layer.register_parameter("bias", zeros)
     return layer
 
 

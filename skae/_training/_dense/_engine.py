@@ -5,7 +5,9 @@ whose every part it knows, in a third of the time: where layers are small a step
 what the calls of torch cost, and this makes few of them. All else is left to autograd.
 """
 
+import math
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -21,31 +23,43 @@ LIKELIHOODS = (Gaussian, Laplace, Bernoulli)
 
 
 def is_dense(module):
-    """Return whether `DenseStep` knows every part of a module.
+    """Return whether `DenseStep` knows every part of a module, and all of it trains.
 
     By exact types: a subclass may compute something else.
     """
     return (
         type(module) in CODES
         and type(module.likelihood) in LIKELIHOODS
+        and all(p.requires_grad for p in module.parameters())
+        and not any(_has_hooks(part) for part in module.modules())
         and all(_path_is_dense(path) for path in (module.encoder, module.decoder))
     )
 
 
+def _has_hooks(part):
+    return bool(part._forward_hooks or part._forward_pre_hooks or part._backward_hooks)
+
+
 def _path_is_dense(path):
-    network = path.network
-    return network is None or (
-        type(network) is Sequence
-        and type(network.output) is type(network.hidden[0]) is nn.Linear
-        and network.output.bias is None
-        and all(_layer_is_known(layer) for layer in network.hidden)
+    if path.network is None:
+        return True
+    if type(path.network) is not Sequence:
+        return False
+    layers, output = [*path.network.hidden], path.network.output
+    return (
+        [type(layer) for layer in (*layers[:1], output)] == [nn.Linear, nn.Linear]
+        and output.bias is None
+        and len({*layers, output}) == len(layers) + 1  # none is there twice
+        and all(_layer_is_known(*pair) for pair in pairwise([None, *layers]))
     )
 
 
-def _layer_is_known(layer):
-    if type(layer) in RULES:  # with its default parameters
-        return repr(layer) == repr(type(layer)())
-    return type(layer) in (nn.Linear, Dropout)
+def _layer_is_known(before, layer):
+    if type(layer) in RULES:  # its outputs may take the place of its inputs
+        return type(before) not in RULES and repr(layer) == repr(type(layer)())
+    if type(layer) is nn.Linear:
+        return layer.bias is not None
+    return type(layer) is Dropout
 
 
 class DenseStep:
@@ -194,7 +208,9 @@ class NormalCode:
         self.half, self.one = outputs.new_tensor(0.5), outputs.new_tensor(1.0)
         self.share = self.half / n
         self.betas, self.beta = None, outputs.new_empty(K)
-        self.free_bits = outputs.new_tensor([[m.free_bits] for m in modules])  # (K, 1)
+        # an estimate may be negative: no free bits are no bound, not even 0
+        free_bits = [[m.free_bits or -math.inf] for m in modules]
+        self.free_bits = outputs.new_tensor(free_bits)  # (K, 1)
         self.has_free_bits = any(m.free_bits for m in modules)
         self.is_sampled = modules[0].elbo_estimate == "monte_carlo"
         # the loss per nat of each component and row, and half of that
