@@ -7,10 +7,7 @@ from skae._sklearn import InvalidParameterError
 
 CHOICES = {"engine": ("auto", "autograd"), "onednn": ("auto", "on", "off")}
 
-_config = {
-    "engine": os.environ.get("SKAE_ENGINE", "auto"),
-    "onednn": os.environ.get("SKAE_ONEDNN", "auto"),
-}
+_config = {"engine": "auto", "onednn": "auto"}
 
 
 def get_config():
@@ -73,3 +70,6 @@ def config_context(**switches):
         yield
     finally:
         _config.update(before)
+
+
+set_config(engine=os.environ.get("SKAE_ENGINE"), onednn=os.environ.get("SKAE_ONEDNN"))

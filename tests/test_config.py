@@ -119,13 +119,19 @@ def test_onednn_changes_large_layers_by_rounding_alone(estimator, dropout, monke
 
     shapes, forward = set(), _onednn.OneDNNLinear.forward
     monkeypatch.setattr(_onednn.OneDNNLinear, "forward", spy)
-    options = SMALL | {"architecture": MLP((160, 128), dropout=dropout)}
+    options = {
+        "n_components": 60, "architecture": MLP((300,), dropout=dropout),
+        "init": "random", "max_epochs": 2,
+    }  # fmt: skip
     fitted = []
-    for switch, large in (("on", {(128, 160), (160, 128)}), ("off", set())):
+    for switch in ("on", "off"):
+        with config_context(engine="auto", onednn=switch):
+            fitted.append(estimator(**SMALL | options).fit(X_DIGITS))
+        # first and last layers of encoder and decoder: outputs of two are added up
+        wide = 300, 60 * (1 + (estimator is VAETransformer))
+        expected = {(300, 64), wide[::-1], (300, 60), (64, 300)}
+        assert shapes == (expected if switch == "on" else set())
         shapes.clear()
-        with config_context(onednn=switch):
-            fitted.append(estimator(**options, max_epochs=2).fit(X_DIGITS))
-        assert shapes == large
     np.testing.assert_allclose(*(f.loss_curve_ for f in fitted), rtol=1e-5)
     codes = [f.transform(X_DIGITS) for f in fitted]
     np.testing.assert_allclose(*codes, rtol=1e-3, atol=1e-3)

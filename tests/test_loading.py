@@ -1,6 +1,8 @@
 """Where rows come from changes no result: memory, a file, or a DataLoader."""
 
+import pickle
 import random
+from copy import deepcopy
 from functools import partial
 
 import numpy as np
@@ -112,6 +114,39 @@ def test_a_stream_takes_a_data_loader():
     assert bits(loaded) == bits(plain)
 
 
+unpicklable = pytest.mark.xfail(reason="the scaler holds a lambda bound to itself")
+
+
+@unpicklable
+def test_a_worker_may_start_as_a_new_process():  # as on macOS and Windows
+    options = SMALL | {"max_epochs": 1, "early_stopping": False}
+    loader = partial(DataLoader, num_workers=1, multiprocessing_context="spawn")
+    plain = AutoencoderTransformer(**options).fit(X_WINE)
+    loaded = AutoencoderTransformer(**options, data_loader=loader).fit(X_WINE)
+    assert bits(loaded) == bits(plain)
+
+
+@unpicklable
+@BOTH
+def test_a_module_can_be_pickled_by_itself(estimator):
+    module = estimator(**SMALL).fit(X_WINE).module_
+    X = torch.from_numpy(X_WINE).float()
+    with torch.no_grad():
+        copy = pickle.loads(pickle.dumps(module))
+        assert torch.equal(copy.transform(X), module.transform(X))
+
+
+@unpicklable
+def test_a_copy_of_a_module_takes_up_the_scaling_that_it_loads():
+    one, two = (
+        AutoencoderTransformer(**SMALL).fit(X).module_ for X in (X_WINE, 2 * X_WINE + 1)
+    )
+    loaded, X = deepcopy(one), torch.from_numpy(X_WINE).float()
+    loaded.load_state_dict(two.state_dict())
+    with torch.no_grad():
+        assert torch.equal(loaded.transform(X), two.transform(X))
+
+
 @BOTH
 @pytest.mark.parametrize(
     "loader",
@@ -177,11 +212,11 @@ def test_rows_that_are_gathered_give_the_bits_of_rows_that_are_kept(
 
 @BOTH
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8, np.int32, np.int64])
-def test_whole_numbers_train_alike_in_every_dtype(estimator, dtype):
-    options = SMALL | {"init": "random"}
-    plain = estimator(**options).fit(X_DIGITS)
-    fitted = estimator(**options).fit(X_DIGITS.astype(dtype))
-    assert_same_history(fitted, plain, rtol=1e-5, atol=1e-5)
+@pytest.mark.parametrize("init", ["pca", "random"])
+def test_whole_numbers_give_the_same_bits_in_every_dtype(estimator, dtype, init):
+    plain = estimator(**SMALL, init=init).fit(X_DIGITS)
+    fitted = estimator(**SMALL, init=init).fit(X_DIGITS.astype(dtype))
+    assert bits(fitted) == bits(plain)
 
 
 @BOTH

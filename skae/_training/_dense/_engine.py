@@ -27,10 +27,12 @@ def is_dense(module):
 
     By exact types: a subclass may compute something else.
     """
+    parameters = [p for _, p in module.named_parameters(remove_duplicate=False)]
     return (
         type(module) in CODES
         and type(module.likelihood) in LIKELIHOODS
-        and all(p.requires_grad for p in module.parameters())
+        and len(set(parameters)) == len(parameters)  # none is shared
+        and all(p.requires_grad and not p._backward_hooks for p in parameters)
         and not any(_has_hooks(part) for part in module.modules())
         and all(_path_is_dense(path) for path in (module.encoder, module.decoder))
     )
