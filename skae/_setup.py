@@ -86,6 +86,13 @@ def _check_data_loader(data_loader):
             f"functools.partial of it, got {data_loader!r}; the loader itself is made "
             "in fit, over X"
         )
+    ours = {"batch_size", "shuffle", "sampler", "batch_sampler", "drop_last"}
+    taken = ours.intersection(getattr(data_loader, "keywords", {}))
+    if taken:
+        raise ValueError(
+            f"data_loader={data_loader!r} sets {sorted(taken)}, but which rows make a "
+            "batch is up to the estimator; leave them out and use its batch_size"
+        )
 
 
 def _check_image_shape(estimator):

@@ -655,6 +655,20 @@ def hook_gradient(network):
     network.hidden[0].weight.register_hook(lambda gradient: 0 * gradient)
 
 
+def hook_before_backward(network):
+    def double(module, gradients):
+        return tuple(2 * gradient for gradient in gradients)
+
+    network.output.register_full_backward_pre_hook(double)
+
+
+def hook_after_gradient(network):
+    def halve(parameter):
+        parameter.grad.mul_(0.5)
+
+    network.hidden[0].weight.register_post_accumulate_grad_hook(halve)
+
+
 def empty(network):
     network.output = nn.Linear(
         network.hidden[0].in_features, network.output.out_features, bias=False
@@ -666,7 +680,7 @@ def empty(network):
     "edit",
     [
         freeze, share, drop_bias, stack_activations, hook, empty,
-        tie, hook_gradient,
+        tie, hook_gradient, hook_before_backward, hook_after_gradient,
     ],
 )  # fmt: skip
 def test_an_edited_mlp_trains_as_by_autograd(edit):

@@ -114,10 +114,6 @@ def test_a_stream_takes_a_data_loader():
     assert bits(loaded) == bits(plain)
 
 
-unpicklable = pytest.mark.xfail(reason="the scaler holds a lambda bound to itself")
-
-
-@unpicklable
 def test_a_worker_may_start_as_a_new_process():  # as on macOS and Windows
     options = SMALL | {"max_epochs": 1, "early_stopping": False}
     loader = partial(DataLoader, num_workers=1, multiprocessing_context="spawn")
@@ -126,7 +122,6 @@ def test_a_worker_may_start_as_a_new_process():  # as on macOS and Windows
     assert bits(loaded) == bits(plain)
 
 
-@unpicklable
 @BOTH
 def test_a_module_can_be_pickled_by_itself(estimator):
     module = estimator(**SMALL).fit(X_WINE).module_
@@ -136,7 +131,6 @@ def test_a_module_can_be_pickled_by_itself(estimator):
         assert torch.equal(copy.transform(X), module.transform(X))
 
 
-@unpicklable
 def test_a_copy_of_a_module_takes_up_the_scaling_that_it_loads():
     one, two = (
         AutoencoderTransformer(**SMALL).fit(X).module_ for X in (X_WINE, 2 * X_WINE + 1)
@@ -224,3 +218,10 @@ def test_rows_are_never_written_to(estimator, gathered):
     X = X_WINE.copy()
     estimator(**SMALL).fit(X).reconstruct(X)
     np.testing.assert_array_equal(X, X_WINE)
+
+
+def test_a_loader_that_makes_batches_of_its_own_is_refused_with_a_way_out():
+    ae = AutoencoderTransformer(2, data_loader=partial(DataLoader, batch_size=4))
+    with pytest.raises(ValueError, match=r"data_loader.*\['batch_size'\].*leave them"):
+        ae.fit(load_wine().data)
+    assert not hasattr(ae, "net_")

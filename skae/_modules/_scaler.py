@@ -95,7 +95,7 @@ class Scaler(nn.Module):
         super().__init__()
         self.register_buffer("center", torch.zeros(n_features, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(n_features, dtype=torch.float64))
-        self.register_load_state_dict_post_hook(lambda *_: self._split())
+        self.register_load_state_dict_post_hook(_split)
         self._split()
 
     def fit(self, statistics, scaling):
@@ -141,3 +141,8 @@ class Scaler(nn.Module):
     def log_jacobian(self):
         """Return log |du/dx| of one row, in nats: minus the sum of log scales."""
         return -self.scale.log().sum()
+
+
+def _split(scaler, incompatible_keys):
+    # a function of its argument: copies and pickles take the hook along
+    scaler._split()

@@ -23,6 +23,11 @@ class FlatParameters:
         self.modules = modules
         named = [dict(module.named_parameters()) for module in modules]
         self.shapes = {name: p.shape for name, p in named[0].items() if p.requires_grad}
+        if not self.shapes:
+            raise ValueError(
+                "no parameter of the network has requires_grad=True, so there is "
+                "nothing to train; freeze fewer of them"
+            )
         stacks = [torch.stack([p[name].data for p in named]) for name in self.shapes]
         self.vector = nn.Parameter(torch.cat([stack.flatten() for stack in stacks]))
         self.gradient = torch.zeros_like(self.vector.data)

@@ -15,7 +15,8 @@ def threads_for(n_operations):
     """Use one thread of torch inside the block if its steps are small.
 
     In whatever thread the block runs: the same fit in a worker thread must give the
-    same bits. The number of threads is the calling thread's own, and comes back.
+    same bits. The number is the calling thread's own, and comes back; but a thread that
+    uses torch for the first time meanwhile starts with one, as torch keeps a default.
 
     Parameters
     ----------

@@ -13,6 +13,8 @@ class Architecture(BaseEstimator, ABC):
     must be drawn from the `Rng` that is handed in, never from a global generator.
     """
 
+    _parameter_constraints = {}
+
     #: Fewest rows that a training batch may have.
     min_batch_rows = 1
 

@@ -28,6 +28,8 @@ class Likelihood(BaseEstimator, ABC):
     function, of shape (..., n_features).
     """
 
+    _parameter_constraints = {}
+
     #: Lowest and highest value that a feature may take.
     support = (-np.inf, np.inf)
 

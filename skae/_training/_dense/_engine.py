@@ -21,6 +21,11 @@ from skae.likelihoods import Bernoulli, Gaussian, Laplace
 
 LIKELIHOODS = (Gaussian, Laplace, Bernoulli)
 
+HOOKS = (
+    "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks",
+    "_post_accumulate_grad_hooks",
+)  # fmt: skip
+
 
 def is_dense(module):
     """Return whether `DenseStep` knows every part of a module, and all of it trains.
@@ -32,14 +37,15 @@ def is_dense(module):
         type(module) in CODES
         and type(module.likelihood) in LIKELIHOODS
         and len(set(parameters)) == len(parameters)  # none is shared
-        and all(p.requires_grad and not p._backward_hooks for p in parameters)
-        and not any(_has_hooks(part) for part in module.modules())
+        and all(p.requires_grad for p in parameters)
+        and not any(_has_hooks(part) for part in (*module.modules(), *parameters))
         and all(_path_is_dense(path) for path in (module.encoder, module.decoder))
     )
 
 
 def _has_hooks(part):
-    return bool(part._forward_hooks or part._forward_pre_hooks or part._backward_hooks)
+    """Return whether a module or a parameter has one that steps would call."""
+    return any(getattr(part, name, None) for name in HOOKS)
 
 
 def _path_is_dense(path):
