@@ -5,7 +5,7 @@ the likelihood, split the rows, plan the training, start the network.
 """
 
 from copy import deepcopy
-from functools import partial
+from functools import cache, partial
 from inspect import isclass
 from warnings import warn
 
@@ -183,9 +183,11 @@ def start_module(estimator, rows, *, seed):
     """Return a new module: scaled to the training rows, and at its start."""
     X, n_features = rows.X, rows.X.shape[1]
     likelihood = resolve_likelihood(estimator)
-    statistics = _modules.column_statistics(X, rows.train)
+    statistics = cache(partial(_modules.column_statistics, X, rows.train))
     scaling = resolve_scaling(estimator, likelihood, statistics)
-    scaler = _modules.Scaler(n_features).fit(statistics, scaling)
+    scaler = _modules.Scaler(n_features)
+    if scaling is not None:
+        scaler.fit(statistics(), scaling)
     axes, n_components = None, estimator.n_components
     if estimator.init == "pca" or not isinstance(n_components, Integral):
         n_axes = AUTO_MOST if n_components is None else n_components
@@ -254,7 +256,7 @@ def resolve_scaling(estimator, likelihood, statistics):
         return scale
     if estimator.image_shape is not None:
         return "global"
-    return _modules.choose_scaling(statistics)
+    return _modules.choose_scaling(statistics())
 
 
 def resolve_n_components(n_components, axes, n_features):

@@ -17,10 +17,12 @@ import pytest
 import torch
 from scipy import sparse
 from scipy.stats import norm
+from sklearn.datasets import load_wine
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, GradientNormClipping
 
 from skae import AutoencoderTransformer, VAETransformer
+from skae._modules import AutoencoderModule, VAEModule
 from skae._sklearn import InvalidParameterError
 from skae.architectures import MLP
 
@@ -1317,3 +1319,36 @@ def test_a_callback_at_batches_works_with_held_out_rows(cls):
     np.testing.assert_array_equal(
         estimator.fit(TABLE).transform(TABLE), plain.fit(TABLE).transform(TABLE)
     )
+
+
+# -- out of memory -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, VAETransformer])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("no room"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_without_memory_a_fit_says_what_to_do_and_keeps_the_old_one(
+    error, estimator, monkeypatch
+):
+    X = load_wine().data
+    fitted = estimator(2, max_epochs=1, batch_size=50, random_state=0).fit(X)
+    before = fitted.transform(X)
+
+    def fail(self, U, rng=None):
+        raise error
+
+    monkeypatch.setattr(AutoencoderModule, "forward", fail)
+    monkeypatch.setattr(VAEModule, "forward", fail)
+    with pytest.raises(MemoryError, match=r"batch_size=50; use a smaller") as raised:
+        fitted.set_params(architecture=MLP(normalization="layer")).fit(X)
+    assert "is as it was before the call" in str(raised.value)
+    assert raised.value.__cause__ is error
+    monkeypatch.undo()
+    np.testing.assert_array_equal(fitted.transform(X), before)

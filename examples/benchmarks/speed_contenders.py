@@ -2,16 +2,20 @@
 
 "Tight" is the loop that an expert would write by hand: rows gathered by `index_select`,
 Adam in one fused call, no number read before the end. It trains the network of skae, a
-linear path beside each half included; "plain" leaves the linear paths out. "Bare
+linear path beside each half included, from the weights and on the batches and noise of
+skae with `init="random"`, so that both end at the same loss; "plain" leaves the linear
+paths out. "Bare
 products" are the matrix products of that network alone, forward and backward, as often
 as the fit needs them. All others train the plain network; MLPRegressor puts a ReLU on
 the code too.
 """
 
+import math
 import warnings
 from functools import partial
 from itertools import pairwise
 
+import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
@@ -66,7 +70,8 @@ class VariationalAutoencoder(Autoencoder):
 
     def forward(self, X):
         mean, log_var = self.encoder(X).chunk(2, dim=-1)
-        Z = mean + (0.5 * log_var).exp() * torch.randn_like(mean)
+        noise = torch.empty_like(mean).normal_(generator=self.generator)
+        Z = mean + (0.5 * log_var).exp() * noise
         return self.decoder(Z), mean, log_var
 
 
@@ -81,8 +86,7 @@ class NegativeElbo(nn.Module):
 
 
 def make_network(n_features, setting, *, linear_path=True, layer_norm=False):
-    """Return a new network with Glorot's weights, the same at every call."""
-    torch.manual_seed(0)
+    """Return a new network, with the weights that skae draws at `random_state=0`."""
     halves = []
     for sizes in setting.encoder_sizes(n_features), setting.decoder_sizes(n_features):
         layers = []
@@ -94,12 +98,25 @@ def make_network(n_features, setting, *, linear_path=True, layer_norm=False):
         halves.append(LinearPath(sizes, network) if linear_path else network)
     kind = VariationalAutoencoder if setting.variational else Autoencoder
     network = kind(*halves)
-    for layer in network.modules():
-        if isinstance(layer, nn.Linear):
-            nn.init.xavier_uniform_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+    network.generator = skae_generator()
+    draw_weights(network)
     return network
+
+
+def skae_generator():
+    """Return the generator that skae draws from at `random_state=0`."""
+    seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
+    return torch.Generator().manual_seed(int(seed))
+
+
+def draw_weights(network):
+    """Draw weights as Glorot has them, those of the linear paths last, as skae does."""
+    layers = [(name, m) for name, m in network.named_modules() if type(m) is nn.Linear]
+    paths = [layer for name, layer in layers if name.endswith("coder.linear")]
+    for layer in [*(layer for _, layer in layers if layer not in paths), *paths]:
+        nn.init.xavier_uniform_(layer.weight, generator=network.generator)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 def reconstruction(network, n_components):
@@ -155,9 +172,13 @@ def tight_fit(setting, **parts):
     def fit(X):
         network = make_network(X.shape[1], setting, **parts)
         rows = torch.from_numpy(X)
+        n_batches = math.ceil(len(rows) / setting.batch_size)
         optimizer = torch.optim.Adam(network.parameters(), lr=setting.lr, fused=True)
         for _ in range(setting.max_epochs):
-            for numbers in torch.randperm(len(rows)).split(setting.batch_size):
+            order = torch.randperm(
+                len(rows), dtype=torch.int32, generator=network.generator
+            )
+            for numbers in order.tensor_split(n_batches):
                 batch = rows.index_select(0, numbers)
                 optimizer.zero_grad(set_to_none=True)
                 loss_of(network(batch), batch).backward()

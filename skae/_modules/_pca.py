@@ -3,11 +3,15 @@
 from typing import NamedTuple
 
 import numpy as np
+import scipy.linalg
 
 from skae._modules._scaler import iterate_chunks
 
 # Up to this width the covariance matrix is formed and decomposed.
 WIDEST_COVARIANCE = 1024
+
+# From this width on it is worth it to look for the wanted eigenvectors alone.
+WIDE = 256
 
 # In network space the data has variance about 1; a smaller noise is rounding.
 SMALLEST_NOISE = 1e-6
@@ -63,12 +67,12 @@ def principal_axes(X, rows, scaler, *, n_axes=None, seed=0):
     center, scale = scaler.center.numpy(), scaler.scale.numpy()
     n_rows = len(X) if rows is None else len(rows)
     if X.shape[1] <= WIDEST_COVARIANCE:
-        return _axes_from_covariance(X, rows, center, scale, n_rows)
+        return _axes_from_covariance(X, rows, center, scale, n_rows, n_axes)
     U = np.vstack([(chunk - center) / scale for chunk in iterate_chunks(X, rows)])
     return _axes_from_rows(U, n_axes, seed)
 
 
-def _axes_from_covariance(X, rows, center, scale, n_rows):
+def _axes_from_covariance(X, rows, center, scale, n_rows, n_axes):
     total, products = 0.0, 0.0
     for chunk in iterate_chunks(X, rows, min_rows=2 * X.shape[1]):
         U = (chunk - center) / scale
@@ -76,10 +80,20 @@ def _axes_from_covariance(X, rows, center, scale, n_rows):
         products = products + U.T @ U
     mean = total / n_rows
     covariance = products / n_rows - np.outer(mean, mean)
-    eigenvalues, vectors = np.linalg.eigh(covariance)
+    variances = np.clip(np.diag(covariance), 0.0, None)
+    eigenvalues, vectors = _leading_eigenvectors(covariance, n_axes)
     eigenvalues = np.clip(eigenvalues[::-1], 0.0, None)
-    components = _tidy(vectors.T[::-1], np.diag(covariance) > 0)
-    return PrincipalAxes(mean, eigenvalues, components, float(eigenvalues.sum()))
+    components = _tidy(vectors.T[::-1], variances > 0)
+    total = eigenvalues.sum() if len(eigenvalues) == len(mean) else variances.sum()
+    return PrincipalAxes(mean, eigenvalues, components, float(total))
+
+
+def _leading_eigenvectors(matrix, n_wanted):
+    """Return the largest eigenvalues, ascending, and their vectors: all, or enough."""
+    width = len(matrix)
+    if n_wanted is None or width < WIDE or n_wanted > width // 4:
+        return np.linalg.eigh(matrix)
+    return scipy.linalg.eigh(matrix, subset_by_index=[width - n_wanted, width - 1])
 
 
 def _axes_from_rows(U, n_axes, seed):

@@ -52,20 +52,26 @@ class NetworkRows:
         """Return the rows at some positions, in network space."""
         if self.kept is not None:
             return self.kept.index_select(0, positions.to(self.device))
-        numbers = positions
-        if self.rows is not None:
-            numbers = self.rows.index_select(0, positions)
-        X = self.X.index_select(0, numbers.to(self.X.device))
-        # float64, so that the same numbers train the same network in any dtype
-        return self.module.to_network_space(X.to(self.device, torch.float64))
+        return self._gather(self._numbers(positions))
 
     def batches(self, order, n_batches):
         """Yield the rows in the given order, in batches of balanced sizes."""
         if self.kept is not None:  # so little that one gather will do
             yield from self.take(order).tensor_split(n_batches)
         else:
-            for positions in order.tensor_split(n_batches):
-                yield self.take(positions)
+            for numbers in self._numbers(order).tensor_split(n_batches):
+                yield self._gather(numbers)
+
+    def _numbers(self, positions):
+        """Return the row numbers of some positions, where X is."""
+        if self.rows is not None:
+            positions = self.rows.index_select(0, positions)
+        return positions.to(self.X.device)
+
+    def _gather(self, numbers):
+        X = self.X.index_select(0, numbers)
+        # float64, so that the same numbers train the same network in any dtype
+        return self.module.to_network_space(X.to(self.device, torch.float64))
 
     def __getitems__(self, positions):
         """Return the rows of a list of positions, as a DataLoader asks for them."""

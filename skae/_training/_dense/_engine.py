@@ -235,7 +235,8 @@ class NormalCode:
         betas = [module.beta_in_force for module in self.modules]
         if betas != self.betas:
             self.betas = betas
-            self.beta.copy_(self.beta.new_tensor(betas))
+            for k, beta in enumerate(betas):
+                self.beta[k].fill_(beta)  # waits for no device
             self._set_price()
 
     def _set_price(self):
