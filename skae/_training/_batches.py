@@ -51,7 +51,7 @@ class NetworkRows:
     def take(self, positions):
         """Return the rows at some positions, in network space."""
         if self.kept is not None:
-            return self.kept.index_select(0, positions.to(self.device))
+            return self.kept.index_select(0, _sent(positions, self.device))
         return self._gather(self._numbers(positions))
 
     def batches(self, order, n_batches):
@@ -66,7 +66,7 @@ class NetworkRows:
         """Return the row numbers of some positions, where X is."""
         if self.rows is not None:
             positions = self.rows.index_select(0, positions)
-        return positions.to(self.X.device)
+        return _sent(positions, self.X.device)
 
     def _gather(self, numbers):
         X = self.X.index_select(0, numbers)
@@ -148,6 +148,11 @@ class LoaderBatches(TensorBatches):
 
 def _as_it_is(batch):
     return batch
+
+
+def _sent(numbers, device):
+    """Return row numbers on a device, without waiting for it."""
+    return numbers.to(device, non_blocking=True)
 
 
 def _moved(X, device):
