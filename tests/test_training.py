@@ -1,6 +1,7 @@
 """The course of a fit: epochs, early stopping, callbacks, continuation."""
 
 import io
+import pickle
 from contextlib import redirect_stdout, suppress
 
 import numpy as np
@@ -312,6 +313,19 @@ def test_warm_start_with_another_optimiser_starts_its_state_anew():
     ae.fit(X_WINE).set_params(optimizer="sgd").fit(X_WINE)
     assert isinstance(ae.net_.optimizer_, torch.optim.SGD)
     assert ae.n_epochs_ == 2
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", torch.optim.Adam])
+def test_warm_start_after_frozen_weights_and_a_pickle_trains_all(optimizer):
+    frozen = AutoencoderTransformer(
+        2, max_epochs=3, warm_start=True, random_state=0, optimizer=optimizer,
+        callbacks=[skorch.callbacks.Freezer("encoder*")],
+    ).fit(X_WINE)  # fmt: skip
+    thawed = pickle.loads(pickle.dumps(frozen)).set_params(callbacks=None)
+    before = weights(thawed)["encoder.linear.weight"].copy()
+    thawed.fit(X_WINE)
+    assert thawed.n_epochs_ == 6
+    assert not np.array_equal(weights(thawed)["encoder.linear.weight"], before)
 
 
 @BOTH

@@ -23,6 +23,7 @@ from skae._training._gradients import gradients_for
 from skae._training._optimizer_names import OPTIMIZERS
 from skae._training._optimizers import (
     FusedStep,
+    is_state_of,
     optimizer_class,
     optimizer_options,
 )
@@ -182,6 +183,14 @@ class AutoencoderNet(NeuralNet):
         self.optimizer_ = self.optimizer(*args, **kwargs)
         return self
 
+    def takes_state(self, state):
+        """Return whether the state of an optimiser is one of the weights of this net.
+
+        A callback may have frozen some of them when it was made.
+        """
+        one_vector = self.plan.optimizer in OPTIMIZERS
+        return not one_vector or is_state_of(self.flat_.vector, state)
+
     def _choose_gradients(self):
         device, precision = torch.device(self.device), self.plan.precision
         self.gradients_ = gradients_for(self.flat_, device=device, precision=precision)
@@ -340,10 +349,10 @@ def train(module, rows, plan, callbacks=(), optimizer_state=None):
     callbacks : list
         skorch callbacks.
     optimizer_state : dict or None, default=None
-        State of the optimiser to go on from.
+        State of the optimiser to go on from, if it is one of the same weights.
     """
     net = AutoencoderNet(module, plan, callbacks).initialize()
-    if optimizer_state is not None:
+    if optimizer_state is not None and net.takes_state(optimizer_state):
         net.optimizer_.load_state_dict(optimizer_state)
         for group in net.optimizer_.param_groups:  # they may have changed since
             group["lr"] = plan.lr

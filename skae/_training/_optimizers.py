@@ -96,3 +96,17 @@ def optimizer_options(optimizer, cls, weight_decay):
     if weight_decay or "weight_decay" in signature(cls).parameters:
         options["weight_decay"] = weight_decay
     return options
+
+
+def is_state_of(vector, state):
+    """Return whether the state of an optimiser on one vector has its length.
+
+    torch does not look, and a fused operation would read beyond the end of what is too
+    short.
+    """
+    return all(
+        value.shape in ((), vector.shape)
+        for values in state["state"].values()
+        for value in values.values()
+        if isinstance(value, torch.Tensor)
+    )
