@@ -244,3 +244,39 @@ def test_scaling_is_undone(scaling):
         np.testing.assert_allclose(U.numpy().std(axis=0), 1.0)
     elif scaling == "global":
         assert np.mean(U.numpy().var(axis=0)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-20, 1e20])
+@pytest.mark.parametrize("shift", [0.0, 1e6])
+def test_rows_in_float32_are_scaled_to_the_last_digits(shift, unit):
+    rs = np.random.RandomState(0)
+    X = ((shift + rs.normal(size=(50, 3))) * unit).astype(np.float32)
+    scaler = Scaler(3).fit(column_statistics(X), "standard")
+    X = torch.from_numpy(X)
+    exact = scaler(X.double(), torch.float64)
+    torch.testing.assert_close(
+        scaler(X, torch.float32).double(), exact, rtol=4e-7, atol=0
+    )
+    assert scaler.float32_will_do == (unit == 1.0)
+
+
+def test_columns_that_need_no_scaling_are_left_where_they_are():
+    X = torch.rand(4, 3)
+    scaler = Scaler(3)
+    assert scaler(X, torch.float32).data_ptr() == X.data_ptr()
+    scaler.load_state_dict({"center": torch.ones(3), "scale": torch.full((3,), 2.0)})
+    torch.testing.assert_close(scaler(X, torch.float32), (X - 1) / 2)
+
+
+@pytest.mark.parametrize("n_components", [3, 64])
+def test_leading_axes_of_a_wide_table_are_those_of_all_its_axes(n_components):
+    rs = np.random.RandomState(0)
+    X = rs.normal(size=(400, 300)) * np.linspace(3, 0.1, 300)
+    some = principal_axes(X, None, Scaler(300), n_axes=n_components)
+    every = principal_axes(X, None, Scaler(300))
+    assert len(some.eigenvalues) == n_components
+    assert some.total_variance == pytest.approx(every.total_variance)
+    np.testing.assert_allclose(some.eigenvalues, every.eigenvalues[:n_components])
+    np.testing.assert_allclose(
+        some.components, every.components[:n_components], atol=1e-7
+    )
