@@ -75,7 +75,8 @@ def principal_axes(X, rows, scaler, *, n_axes=None, seed=0):
 def _axes_from_covariance(X, rows, center, scale, n_rows, n_axes):
     total, products = 0.0, 0.0
     for chunk in iterate_chunks(X, rows, min_rows=2 * X.shape[1]):
-        U = (chunk - center) / scale
+        U = chunk - center
+        U /= scale
         total = total + U.sum(axis=0)
         products = products + U.T @ U
     mean = total / n_rows

@@ -40,6 +40,7 @@ class FlatParameters:
                     parameter.data = self.values[name][k]
                     parameter.grad = self.gradients[name][k]
         self.vector.grad = self.gradient
+        self._trains = [(p, p.requires_grad) for m in modules for p in m.parameters()]
         # what else may change: buffers, and parameters that a callback sets free
         self._others = [
             tensor
@@ -73,11 +74,7 @@ class FlatParameters:
 
     def is_current(self):
         """Return whether the parameters that train are still the same."""
-        return all(
-            parameter.requires_grad == (name in self.shapes)
-            for module in self.modules
-            for name, parameter in module.named_parameters()
-        )
+        return all(p.requires_grad == trains for p, trains in self._trains)
 
     def are_finite(self):
         """Return whether every weight is a finite number, and no giant."""

@@ -256,7 +256,7 @@ class AutoencoderNet(NeuralNet):
             self.evaluation_rng_ = Rng(VALIDATION_SEED)
         names = ("loss", *self.module_.terms)
         # Sums stay on the device, and are read once: reading waits for it.
-        sums = torch.zeros(len(names), 1, dtype=self.module_.dtype, device=self.device)
+        sums = self.flat_.vector.new_zeros(len(names), 1, requires_grad=False)
         with self._without_autograd():
             if training and self._nobody_watches():
                 self._run_steps(iterator, sums)
