@@ -38,7 +38,7 @@ class Identity:
 
     dtype = torch.float32
 
-    def to_network_space(self, X):
+    def to_network_space(self, X, exact):
         return X.to(torch.float32)
 
 

@@ -135,9 +135,9 @@ class AutoencoderModule(nn.Module):
 
     # -- inference, in the units of X ------------------------------------------
 
-    def to_network_space(self, X):
-        """Return rows in the units of X as rows of the network."""
-        return self.scaler(X, self.dtype)
+    def to_network_space(self, X, *, exact=False):
+        """Return rows in the units of X as rows of the network, see `Scaler`."""
+        return self.scaler(X, self.dtype, exact=exact)
 
     def transform(self, X):
         """Return the codes of rows X."""

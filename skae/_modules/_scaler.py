@@ -18,8 +18,6 @@ MOST_SPREAD = 0.6
 # Scales beyond this, or below its inverse, come near to where float32 ends.
 MOST_EXTREME = 1e15
 
-FLOAT32_PARTS = ("coarse", "fine", "scale32")
-
 
 class ColumnStatistics:
     """Mean, standard deviation, minimum and maximum of every column.
@@ -122,18 +120,23 @@ class Scaler(nn.Module):
         """
         coarse = self.center.to(torch.float32)
         fine = (self.center - coarse).to(torch.float32)
-        parts = (coarse, fine, self.scale.to(torch.float32))
-        for name, part in zip(FLOAT32_PARTS, parts, strict=True):
-            self.register_buffer(name, part, persistent=False)
+        scale32 = self.scale.to(torch.float32)
+        self.register_buffer("coarse", coarse, persistent=False)
+        self.register_buffer("fine", fine, persistent=False)
+        self.register_buffer("scale32", scale32, persistent=False)
         self.is_identity = bool((self.center == 0).all() and (self.scale == 1).all())
         low, high = self.scale.min().item(), self.scale.max().item()
         self.float32_will_do = low > 1 / MOST_EXTREME and high < MOST_EXTREME
 
-    def forward(self, X, dtype):
-        """Return X in network space, of the given dtype."""
+    def forward(self, X, dtype, *, exact=False):
+        """Return X in network space, of the given dtype; computed in float64 if exact.
+
+        The same numbers then give the same bits in any dtype of X.
+        """
         if self.is_identity:
             return X.to(dtype)
-        if X.dtype == dtype == torch.float32 and self.float32_will_do:
+        is_float32 = X.dtype == dtype == torch.float32
+        if is_float32 and self.float32_will_do and not exact:
             return X.sub(self.coarse).sub_(self.fine).div_(self.scale32)
         return X.sub(self.center).div_(self.scale).to(dtype)  # float64 until the end
 

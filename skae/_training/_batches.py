@@ -70,8 +70,8 @@ class NetworkRows:
 
     def _gather(self, numbers):
         X = self.X.index_select(0, numbers)
-        # float64, so that the same numbers train the same network in any dtype
-        return self.module.to_network_space(X.to(self.device, torch.float64))
+        # exact, so that the same numbers train the same network in any dtype
+        return self.module.to_network_space(X.to(self.device), exact=True)
 
     def __getitems__(self, positions):
         """Return the rows of a list of positions, as a DataLoader asks for them."""

@@ -32,6 +32,11 @@ def gradients_for(flat, *, device, precision):
     return CapturedGradients(gradients) if device.type == "cuda" else gradients
 
 
+def stack_terms(module, loss, terms):
+    """Return the loss and its terms, as a module has them, as (1 + n_terms, 1)."""
+    return torch.stack([loss, *(terms[name] for name in module.terms)])[:, None]
+
+
 class DenseGradients:
     """Gradients by hand, with buffers for each size of a batch."""
 
@@ -81,8 +86,7 @@ class AutogradGradients:
             loss, terms = self.module.loss(output, U)
             loss.backward()
         self.last = type(output)(*(t.detach() for t in output)) if keep_output else None
-        values = [loss.detach(), *(terms[name] for name in self.module.terms)]
-        return torch.stack(values)[:, None]
+        return stack_terms(self.module, loss.detach(), terms)
 
     def output(self):
         """Return what the module returned in the last run."""

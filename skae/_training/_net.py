@@ -19,7 +19,7 @@ from skae._training._callbacks import (
 )
 from skae._training._cuda import exact_float32
 from skae._training._flat import FlatParameters
-from skae._training._gradients import gradients_for
+from skae._training._gradients import gradients_for, stack_terms
 from skae._training._optimizer_names import OPTIMIZERS
 from skae._training._optimizers import (
     FusedStep,
@@ -256,7 +256,7 @@ class AutoencoderNet(NeuralNet):
             self.evaluation_rng_ = Rng(VALIDATION_SEED)
         names = ("loss", *self.module_.terms)
         # Sums stay on the device, and are read once: reading waits for it.
-        sums = self.flat_.vector.new_zeros(len(names), 1, requires_grad=False)
+        sums = self.flat_.vector.new_zeros(len(names), 1)
         with self._without_autograd():
             if training and self._nobody_watches():
                 self._run_steps(iterator, sums)
@@ -331,8 +331,8 @@ class AutoencoderNet(NeuralNet):
         with torch.no_grad():
             output = self.infer(batch[0], rng=self.evaluation_rng_)
             loss, terms = self.module_.loss(output, batch[0])
-        terms = torch.stack([loss, *(terms[name] for name in self.module_.terms)])
-        return {"loss": loss, "y_pred": output, "terms": terms[:, None]}
+        terms = stack_terms(self.module_, loss, terms)
+        return {"loss": loss, "y_pred": output, "terms": terms}
 
 
 def train(module, rows, plan, callbacks=(), optimizer_state=None):

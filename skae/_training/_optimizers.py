@@ -8,7 +8,8 @@ from torch.optim import Optimizer
 from skae._training._optimizer_names import OPTIMIZERS
 
 # One call of these updates all weights, where torch's default makes several.
-FUSED = {"adagrad", "sgd"}
+ADAMS = ("adam", "adamw")
+FUSED = ("adagrad", *ADAMS, "sgd")
 
 ONE = torch.ones(())  # torch would make a tensor of a number at every step
 
@@ -79,7 +80,7 @@ def optimizer_class(optimizer):
         return optimizer
     cls = getattr(torch.optim, OPTIMIZERS[optimizer])
     operation = getattr(torch, f"_fused_{optimizer}_", None)
-    if optimizer not in ("adam", "adamw") or operation is None:
+    if optimizer not in ADAMS or operation is None:
         step = _step_without_compiler(cls)
         return type(cls.__name__, (WithoutCompiler, cls), {"step": step})
     return type(cls.__name__, (FusedStep, cls), {"operation": staticmethod(operation)})
@@ -88,9 +89,7 @@ def optimizer_class(optimizer):
 def optimizer_options(optimizer, cls, weight_decay):
     """Return the keyword arguments of an optimiser, but for its step size."""
     options = {}
-    if optimizer in FUSED or (
-        optimizer in ("adam", "adamw") and not issubclass(cls, FusedStep)
-    ):
+    if optimizer in FUSED and not issubclass(cls, FusedStep):
         options["fused"] = True
     # Some optimisers know no weight decay; others have one by default.
     if weight_decay or "weight_decay" in signature(cls).parameters:

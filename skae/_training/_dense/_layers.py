@@ -123,12 +123,14 @@ class Linear:
 
     def backward_weights(self):
         """Return the operations that fill the gradients by weight and bias."""
-        operations = [
-            partial(torch.bmm, self.grad.mT, self.inputs, out=self.weight_grad)
-        ]
-        if self.bias is not None:
-            operations.append(partial(torch.sum, self.grad, 1, out=self.bias_grad))
-        return operations
+        if self.bias is None:
+            return [self.backward_weight()]
+        sum_rows = partial(torch.sum, self.grad, 1, out=self.bias_grad)
+        return [self.backward_weight(), sum_rows]
+
+    def backward_weight(self):
+        """Return the operation that fills the gradient by the weight."""
+        return partial(torch.bmm, self.grad.mT, self.inputs, out=self.weight_grad)
 
     def backward_inputs(self):
         """Return the operation that fills the gradient by the inputs."""
@@ -137,7 +139,16 @@ class Linear:
         return [partial(torch.bmm, self.grad, self.weight, out=self.inputs_grad)]
 
 
-class Dropouts:
+class Elementwise:
+    """A layer that turns the gradient by its outputs into that by its inputs."""
+
+    def connect(self, grad):
+        """Take the place of the gradient by the outputs: that by the inputs too."""
+        self.grad = grad
+        return grad
+
+
+class Dropouts(Elementwise):
     """K dropout layers, each with the noise of its own member."""
 
     def __init__(self, layers, inputs):
@@ -145,11 +156,6 @@ class Dropouts:
         self.rngs = [layer.rng for layer in layers]
         self.inputs = inputs
         self.mask, self.outputs = torch.empty_like(inputs), torch.empty_like(inputs)
-
-    def connect(self, grad):
-        """Take the place of the gradient by the outputs: that by the inputs too."""
-        self.grad = grad
-        return grad
 
     def forward(self):
         """Return the operations that fill the outputs."""
@@ -226,7 +232,7 @@ def _rules():
 RULES = _rules()
 
 
-class Activation:
+class Activation(Elementwise):
     """An elementwise function: a module whose type is a key of `RULES`."""
 
     def __init__(self, function, inputs):
@@ -235,11 +241,6 @@ class Activation:
         in_place = self.rule.in_place and self.by_hand
         self.inputs = inputs
         self.outputs = inputs if in_place else torch.empty_like(inputs)
-
-    def connect(self, grad):
-        """Take the place of the gradient by the outputs: that by the inputs too."""
-        self.grad = grad
-        return grad
 
     def forward(self):
         """Return the operation that fills the outputs."""

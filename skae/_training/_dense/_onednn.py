@@ -7,7 +7,7 @@ there is `Linear`.
 """
 
 import platform
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -72,13 +72,10 @@ class OneDNNLinear(Linear):
             return [lambda: outputs.add_(self.product(inputs, weight))]
         return [lambda: outputs.copy_(self.product(inputs, weight, self.bias[0]))]
 
-    def backward_weights(self):
-        """Return the operations that fill the gradients by weight and bias."""
+    def backward_weight(self):
+        """Return the operation that fills the gradient by the weight."""
         grad_T, inputs_T, out = self.grad[0].mT, self.inputs[0].mT, self.weight_grad[0]
-        operations = [lambda: out.copy_(self.product(grad_T, inputs_T))]
-        if self.bias is not None:
-            operations.append(partial(torch.sum, self.grad, 1, out=self.bias_grad))
-        return operations
+        return lambda: out.copy_(self.product(grad_T, inputs_T))
 
     def backward_inputs(self):
         """Return the operation that fills the gradient by the inputs, or adds to it."""
