@@ -50,25 +50,36 @@ class AutoencoderTransformer(BaseAutoencoder):
         Where training starts.
     optimizer : str, type or partial, default="adamw"
         Name or class of a `torch.optim` optimiser, or a `functools.partial` of one.
-    lr : float, default=1e-3
-        Step size.
+    lr : float, default=2e-3
+        Step size; with `schedule="auto"` the highest one.
     weight_decay : float, default=0.0
         Weight decay of the optimiser.
-    max_epochs : int, default=100
-        Most passes over the training rows.
+    schedule : {"auto", "constant"}, default="auto"
+        "auto" lets the step size rise and fall to zero over `max_epochs`, adds noise
+        to the input that falls with it, shortens unusually long gradients, and
+        averages the weights. "constant" does nothing of the kind, as suits
+        `callbacks` that set the step size.
+    max_epochs : int or "auto", default="auto"
+        Most passes over the training rows; "auto" makes about 5,000 steps of them,
+        in 100 to 300 passes, but at most 25,000 steps.
     batch_size : int or "auto", default="auto"
         Most rows of a batch; "auto" is a sixteenth of the training rows, between 16
         and 256.
     early_stopping : bool or "auto", default="auto"
         Whether to hold rows out, keep the weights of the best epoch on them, and
-        stop when they stop improving. "auto" does so when at least 10 rows would be
+        stop when they stop improving. "auto" does so when at least 5 rows would be
         held out.
-    validation_fraction : float, default=0.1
-        Share of rows to hold out.
-    n_iter_no_change : int, default=10
-        Epochs without improvement after which training stops.
+    validation_fraction : float or "auto", default="auto"
+        Share of rows to hold out; "auto" holds out a tenth, but at least 64 rows or a
+        third of a small table, and at most 2,000.
+    n_iter_no_change : int or "auto", default="auto"
+        Epochs without improvement after which training stops; "auto" is a quarter of
+        `max_epochs`, and at least 10.
     tol : float, default=1e-4
         Smallest improvement that counts, in nats per row.
+    refit : bool or "auto", default="auto"
+        Whether to train again from the start, on all rows and up to the epoch that
+        was best on held-out ones. "auto" does so for at most 10,000 rows.
     warm_start : bool, default=False
         Whether `fit` goes on from the last fit: its scaling, weights and optimiser.
     device : str, default="auto"
@@ -99,7 +110,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         Its module.
     history_ : pandas.DataFrame
         One row an epoch: losses and their terms on training and validation rows in
-        nats per row, step size, seconds. Epoch 0 is the start.
+        nats per row, step size, seconds. Epoch 0 is the start. A refit is not part of
+        it.
     loss_curve_, validation_curve_ : ndarray of shape (n_epochs_,)
         Two columns of it; `validation_curve_` is None without held-out rows.
     n_epochs_, best_epoch_ : int
@@ -148,14 +160,16 @@ class AutoencoderTransformer(BaseAutoencoder):
         scale="auto",
         init="pca",
         optimizer="adamw",
-        lr=1e-3,
+        lr=2e-3,
         weight_decay=0.0,
-        max_epochs=100,
+        schedule="auto",
+        max_epochs="auto",
         batch_size="auto",
         early_stopping="auto",
-        validation_fraction=0.1,
-        n_iter_no_change=10,
+        validation_fraction="auto",
+        n_iter_no_change="auto",
         tol=1e-4,
+        refit="auto",
         warm_start=False,
         device="auto",
         precision="float32",
@@ -173,12 +187,14 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay
+        self.schedule = schedule
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.refit = refit
         self.warm_start = warm_start
         self.device = device
         self.precision = precision

@@ -16,15 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from skae import _training
 from skae._availability import AbsentWhileStoppingEarly
 from skae._device import resolve_device
-from skae._random import draw_seed
-from skae._setup import (
-    check_parameters,
-    check_support,
-    plan_training,
-    resume_module,
-    split_rows,
-    start_module,
-)
+from skae._fit_run import FitRun
+from skae._setup import check_parameters, check_support
 from skae._sklearn import (
     Integral,
     Interval,
@@ -65,15 +58,26 @@ class BaseAutoencoder(
         "optimizer": [StrOptions(set(_training.OPTIMIZERS)), callable],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "schedule": [StrOptions({"auto", "constant"})],
+        "max_epochs": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "batch_size": [
             Interval(Integral, 1, None, closed="left"),
             StrOptions({"auto"}),
         ],
         "early_stopping": [StrOptions({"auto"}), "boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "validation_fraction": [
+            Interval(Real, 0, 1, closed="neither"),
+            StrOptions({"auto"}),
+        ],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "refit": [StrOptions({"auto"}), "boolean"],
         "warm_start": ["boolean"],
         "device": [str],
         "precision": [StrOptions({"float32", "bf16"})],
@@ -152,28 +156,10 @@ class BaseAutoencoder(
     def _fit(self, X, y, *, resume, streaming):
         check_parameters(self)
         X, names = self._check_training_rows(X, resume)
-        seed = draw_seed(self.random_state)
-        rows = split_rows(self, X, streaming=streaming, seed=seed)
-        plan = plan_training(self, rows, streaming=streaming)
-        skorch_callbacks = _training.check_skorch_callbacks(self.callbacks)
-        if resume:
-            module, optimizer_state = resume_module(self)
-            history = self._history
-        else:
-            module = start_module(self, rows, seed=seed)
-            optimizer_state = history = None
-
-        def attributes(net):
-            return self._fitted_attributes(net, X, names, seed, history)
-
-        context = self._init_callback_context(max_subtasks=plan.max_epochs)
+        run = FitRun(self, X, names, resume=resume, streaming=streaming)
+        context = self._init_callback_context(max_subtasks=run.most_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        bridge = _training.SklearnCallbackBridge(self, context, X, attributes)
-        callbacks = [*skorch_callbacks, bridge]
-        with _training.failures_explained(self, rows, names, module, plan.batch_size):
-            net = _training.train(module, rows, plan, callbacks, optimizer_state)
-            net.forget(bridge, moments=not (streaming or self.warm_start))
-            fitted = attributes(net)
+        fitted = run.train(context)
         self._warn_of(fitted)
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=fitted
@@ -196,16 +182,15 @@ class BaseAutoencoder(
         """Return the parameters of the loss, which may change between fits."""
         return {}
 
-    def _fitted_attributes(self, net, X, names, seed, previous_history):
+    def _fitted_attributes(self, net, X, names, seed, record):
         """Return every attribute that fitting sets."""
-        history = _training.tidy_history(net, previous_history)
         attributes = {
             "net_": net,
             "n_features_in_": net.module_.n_features,
             "n_components_": net.module_.n_components,
-            "n_epochs_": int(history["epoch"][-1]),
-            "best_epoch_": _training.best_epoch(net, history),
-            "_history": history,
+            "n_epochs_": int(record.history["epoch"][-1]),
+            "best_epoch_": record.best_epoch,
+            "_history": record.history,
             "_seed": seed,
         }
         if names is not None:

@@ -59,6 +59,13 @@ class Rng:
         generator = self.generator(tensor.device)
         return mask.bernoulli_(probability, generator=generator)
 
+    def bernoulli(self, probabilities):
+        """Return zeros and ones with the given probabilities of a one."""
+        import torch
+
+        generator = self.generator(probabilities.device)
+        return torch.bernoulli(probabilities, generator=generator)
+
     def get_state(self):
         """Return the state of every stream, as bytes by device name."""
         return {

@@ -1,7 +1,7 @@
 """From an estimator's parameters and X to a network that is ready to train.
 
-The steps of `BaseAutoencoder._fit`, in order: check the parameters, check X against
-the likelihood, split the rows, plan the training, start the network.
+In order: check the parameters, check X against the likelihood, split the rows, plan
+the training, start the network.
 """
 
 from copy import deepcopy
@@ -25,7 +25,27 @@ AUTO_SHARE, AUTO_MOST = 0.95, 64
 
 # `early_stopping="auto"` needs this many validation rows. Few rows judge an epoch
 # badly, but without any a small table is overfitted for `max_epochs`.
-FEWEST_VALIDATION_ROWS = 10
+FEWEST_VALIDATION_ROWS = 5
+
+# `validation_fraction="auto"` holds out this share, within bounds: fewer rows judge
+# badly, more judge no better.
+AUTO_HELD_OUT, ENOUGH_HELD_OUT, MOST_HELD_OUT = 0.1, 64, 2000
+
+# ... but no more than this share of a small table.
+MOST_SHARE_HELD_OUT = 1 / 3
+
+# `refit="auto"` does so for at most this many rows: more of them lose little when some
+# are held out, and cost much.
+MOST_REFIT_ROWS = 10_000
+
+# `max_epochs="auto"` asks for this many steps, within bounds of epochs, and for no
+# more than the most.
+AUTO_STEPS, MOST_STEPS = 5_000, 25_000
+AUTO_EPOCHS = (100, 300)
+
+# `n_iter_no_change="auto"` is this share of `max_epochs`, and at least that many: a
+# rise may go on for a while before the loss falls for good.
+PATIENCE_SHARE, LEAST_PATIENCE = 0.25, 10
 
 # `batch_size="auto"` makes this many batches of an epoch, within bounds.
 AUTO_BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 16, 16, 256
@@ -56,6 +76,7 @@ def check_parameters(estimator):
     _check_optimizer(estimator.optimizer)
     _check_data_loader(estimator.data_loader)
     _check_image_shape(estimator)
+    _check_free_bits(estimator)
     resolve_device(estimator.device)
 
 
@@ -107,6 +128,17 @@ def _check_image_shape(estimator):
         )
 
 
+def _check_free_bits(estimator):
+    """Raise ValueError for free bits of a bound without a KL term to charge."""
+    weighted = getattr(estimator, "elbo", None) == "importance_weighted"
+    if weighted and estimator.free_bits:
+        raise ValueError(
+            f"free_bits={estimator.free_bits!r} must be 0 for "
+            "elbo='importance_weighted', a bound without a KL term to charge for; set "
+            "free_bits=0.0, or use elbo='analytic' or 'monte_carlo'"
+        )
+
+
 def check_support(estimator, X, names):
     """Raise ValueError if X lies outside the likelihood's support."""
     likelihood = resolve_likelihood(estimator)
@@ -130,10 +162,10 @@ def check_support(estimator, X, names):
 def split_rows(estimator, X, *, streaming, seed):
     """Return the `TrainingRows` of X: which to train on, which to validate on."""
     n_samples, demanded = len(X), demands_early_stopping(estimator)
-    n_valid = int(estimator.validation_fraction * n_samples)
+    n_valid = _n_held_out(estimator.validation_fraction, n_samples)
     if demanded and not 0 < n_valid < n_samples:
         raise ValueError(
-            f"validation_fraction={estimator.validation_fraction} of "
+            f"validation_fraction={estimator.validation_fraction!r} of "
             f"n_samples={n_samples} leaves {n_valid} validation samples and "
             f"{n_samples - n_valid} to train on, and early_stopping=True needs both; "
             "use early_stopping='auto', another validation_fraction, or more rows"
@@ -144,6 +176,23 @@ def split_rows(estimator, X, *, streaming, seed):
     numbers = np.arange(n_samples, dtype=np.int32)  # half the memory of the usual int64
     order = np.random.RandomState(seed).permutation(numbers)
     return _training.TrainingRows(X, np.sort(order[n_valid:]), np.sort(order[:n_valid]))
+
+
+def _n_held_out(fraction, n_samples):
+    """Return the number of rows to hold out of a table."""
+    if fraction != "auto":
+        return int(fraction * n_samples)
+    wanted = np.clip(AUTO_HELD_OUT * n_samples, ENOUGH_HELD_OUT, MOST_HELD_OUT)
+    return int(min(wanted, MOST_SHARE_HELD_OUT * n_samples))
+
+
+def is_refit_due(estimator, rows):
+    """Return whether to train on all rows after some were held out."""
+    if rows.valid is None:
+        return False
+    if isinstance(estimator.refit, str):
+        return len(rows.X) <= MOST_REFIT_ROWS
+    return bool(estimator.refit)
 
 
 def plan_training(estimator, rows, *, streaming):
@@ -163,13 +212,20 @@ def plan_training(estimator, rows, *, streaming):
             f"n_samples={n_rows} is too few for normalization='batch', which needs at "
             f"least {fewest} rows to train on; use normalization='layer'"
         )
+    max_epochs, patience = 1, None
+    if not streaming:
+        max_epochs = _n_epochs(estimator.max_epochs, -(-n_rows // batch_size))
+    if rows.valid is not None:
+        patience = _patience(estimator.n_iter_no_change, max_epochs)
     return _training.TrainingPlan(
         optimizer=estimator.optimizer,
         lr=estimator.lr,
         weight_decay=estimator.weight_decay,
-        max_epochs=1 if streaming else estimator.max_epochs,
+        schedule="constant" if streaming else estimator.schedule,
+        max_epochs=max_epochs,
+        n_epochs=None,
         batch_size=batch_size,
-        patience=None if rows.valid is None else estimator.n_iter_no_change,
+        patience=patience,
         tol=estimator.tol,
         kl_warmup=0.0 if streaming else getattr(estimator, "kl_warmup", 0.0),
         device=str(resolve_device(estimator.device)),
@@ -179,24 +235,36 @@ def plan_training(estimator, rows, *, streaming):
     )
 
 
-def start_module(estimator, rows, *, seed):
-    """Return a new module: scaled to the training rows, and at its start."""
-    X, n_features = rows.X, rows.X.shape[1]
+def _n_epochs(max_epochs, n_batches):
+    """Return the most passes, of so many batches each."""
+    if max_epochs != "auto":
+        return max_epochs
+    wanted = np.clip(AUTO_STEPS // n_batches, *AUTO_EPOCHS)
+    return int(max(1, min(wanted, MOST_STEPS // n_batches)))
+
+
+def _patience(n_iter_no_change, max_epochs):
+    """Return how many epochs without improvement to wait for one."""
+    if n_iter_no_change != "auto":
+        return n_iter_no_change
+    return max(LEAST_PATIENCE, round(PATIENCE_SHARE * max_epochs))
+
+
+def start_module(estimator, rows, *, seed, n_components=None):
+    """Return a new module: scaled to the training rows, and at its start.
+
+    With the width of the code given, or else the one that the estimator asks for.
+    """
     likelihood = resolve_likelihood(estimator)
-    statistics = cache(partial(_modules.column_statistics, X, rows.train))
-    scaling = resolve_scaling(estimator, likelihood, statistics)
-    scaler = _modules.Scaler(n_features)
-    if scaling is not None:
-        scaler.fit(statistics(), scaling)
-    axes, n_components = None, estimator.n_components
+    scaler = fit_scaler(estimator, rows)
+    axes = None
     if estimator.init == "pca" or not isinstance(n_components, Integral):
-        n_axes = AUTO_MOST if n_components is None else n_components
-        if not isinstance(n_axes, Integral):
-            n_axes = None  # a share of the variance may need any number of them
-        axes = _modules.principal_axes(X, rows.train, scaler, n_axes=n_axes, seed=seed)
+        axes = find_axes(estimator, rows, scaler, seed=seed)
+    if n_components is None:
+        n_components = resolve_n_components(estimator, axes)
     module = estimator._make_module(
-        n_features=n_features,
-        n_components=resolve_n_components(n_components, axes, n_features),
+        n_features=rows.X.shape[1],
+        n_components=n_components,
         architecture=resolve_architecture(estimator),
         likelihood=likelihood,
         rng=Rng(seed),
@@ -205,6 +273,32 @@ def start_module(estimator, rows, *, seed):
     if estimator.init == "pca":
         module.start_at_pca(axes)
     return module
+
+
+def fit_scaler(estimator, rows):
+    """Return the scaler of the training rows."""
+    statistics = cache(partial(_modules.column_statistics, rows.X, rows.train))
+    scaling = resolve_scaling(estimator, resolve_likelihood(estimator), statistics)
+    scaler = _modules.Scaler(rows.X.shape[1])
+    return scaler if scaling is None else scaler.fit(statistics(), scaling)
+
+
+def find_axes(estimator, rows, scaler, *, seed):
+    """Return the principal axes of the training rows that the estimator may need."""
+    n_axes = estimator.n_components
+    if n_axes is None:
+        n_axes = AUTO_MOST
+    elif not isinstance(n_axes, Integral):
+        n_axes = None  # a share of the variance may need any number of them
+    return _modules.principal_axes(rows.X, rows.train, scaler, n_axes=n_axes, seed=seed)
+
+
+def find_n_components(estimator, rows, *, seed):
+    """Return the width of the code that suits the training rows."""
+    axes = None
+    if not isinstance(estimator.n_components, Integral):
+        axes = find_axes(estimator, rows, fit_scaler(estimator, rows), seed=seed)
+    return resolve_n_components(estimator, axes)
 
 
 def resume_module(estimator):
@@ -259,13 +353,20 @@ def resolve_scaling(estimator, likelihood, statistics):
     return _modules.choose_scaling(statistics())
 
 
-def resolve_n_components(n_components, axes, n_features):
+def resolve_n_components(estimator, axes):
     """Return the width of the code that `n_components` asks for."""
+    n_components = estimator.n_components
     if n_components is None:
         return min(axes.n_components_for(AUTO_SHARE), AUTO_MOST)
     if not isinstance(n_components, Integral):
         return axes.n_components_for(n_components)
-    if n_components > n_features:
+    return int(n_components)
+
+
+def warn_of_overcomplete(estimator, n_features):
+    """Warn of a code that is wider than the rows."""
+    n_components = estimator.n_components
+    if isinstance(n_components, Integral) and n_components > n_features:
         warn(
             f"n_components={n_components} exceeds the {n_features} features of X: an "
             "overcomplete code can copy its input and learn nothing; use fewer "
@@ -273,4 +374,3 @@ def resolve_n_components(n_components, axes, n_features):
             UserWarning,
             stacklevel=6,  # the line that calls fit
         )
-    return int(n_components)

@@ -57,10 +57,13 @@ class VAETransformer(BaseAutoencoder):
         Nats per component that the KL term does not charge for [3]_.
     n_draws : int, default=1
         Draws from the posterior of each row in a training step.
-    elbo : {"analytic", "monte_carlo"}, default="analytic"
-        The KL term in closed form, or estimated as
-        :math:`\log q(z|x) - \log p(z)` at the draws: the same in expectation, and
-        noisier.
+    elbo : {"analytic", "monte_carlo", "importance_weighted"}, default="analytic"
+        The bound on :math:`\log p(x)` to maximise. "analytic" has the KL term in
+        closed form, "monte_carlo" estimates it as :math:`\log q(z|x) - \log p(z)` at
+        the draws: the same in expectation, and noisier. "importance_weighted" is
+        :math:`E \log \frac{1}{K} \sum_k p(x, z_k) / q(z_k | x)` of the K `n_draws`
+        [4]_, with doubly reparameterised gradients [5]_: tighter the more draws there
+        are, and for `log_likelihood`, while `score` stays the ELBO.
     image_shape : tuple of int or None, default=None
         (channels, height, width) of the image in a row.
     scale : {"auto", "standard", "global"} or None, default="auto"
@@ -74,25 +77,36 @@ class VAETransformer(BaseAutoencoder):
         Where training starts.
     optimizer : str, type or partial, default="adamw"
         Name or class of a `torch.optim` optimiser, or a `functools.partial` of one.
-    lr : float, default=1e-3
-        Step size.
+    lr : float, default=2e-3
+        Step size; with `schedule="auto"` the highest one.
     weight_decay : float, default=0.0
         Weight decay of the optimiser.
-    max_epochs : int, default=100
-        Most passes over the training rows.
+    schedule : {"auto", "constant"}, default="auto"
+        "auto" lets the step size rise and fall to zero over `max_epochs`, adds noise
+        to the input that falls with it, shortens unusually long gradients, and
+        averages the weights. "constant" does nothing of the kind, as suits
+        `callbacks` that set the step size.
+    max_epochs : int or "auto", default="auto"
+        Most passes over the training rows; "auto" makes about 5,000 steps of them,
+        in 100 to 300 passes, but at most 25,000 steps.
     batch_size : int or "auto", default="auto"
         Most rows of a batch; "auto" is a sixteenth of the training rows, between 16
         and 256.
     early_stopping : bool or "auto", default="auto"
         Whether to hold rows out, keep the weights of the best epoch on them, and
-        stop when they stop improving. "auto" does so when at least 10 rows would be
+        stop when they stop improving. "auto" does so when at least 5 rows would be
         held out.
-    validation_fraction : float, default=0.1
-        Share of rows to hold out.
-    n_iter_no_change : int, default=10
-        Epochs without improvement after which training stops.
+    validation_fraction : float or "auto", default="auto"
+        Share of rows to hold out; "auto" holds out a tenth, but at least 64 rows or a
+        third of a small table, and at most 2,000.
+    n_iter_no_change : int or "auto", default="auto"
+        Epochs without improvement after which training stops; "auto" is a quarter of
+        `max_epochs`, and at least 10.
     tol : float, default=1e-4
         Smallest improvement that counts, in nats per row.
+    refit : bool or "auto", default="auto"
+        Whether to train again from the start, on all rows and up to the epoch that
+        was best on held-out ones. "auto" does so for at most 10,000 rows.
     warm_start : bool, default=False
         Whether `fit` goes on from the last fit: its scaling, weights and optimiser.
     device : str, default="auto"
@@ -127,7 +141,8 @@ class VAETransformer(BaseAutoencoder):
         Its module.
     history_ : pandas.DataFrame
         One row an epoch: losses and their terms on training and validation rows in
-        nats per row, beta in force, step size, seconds. Epoch 0 is the start.
+        nats per row, beta in force, step size, seconds. Epoch 0 is the start. A refit
+        is not part of it.
     loss_curve_, validation_curve_ : ndarray of shape (n_epochs_,)
         Two columns of it; `validation_curve_` is None without held-out rows.
     n_epochs_, best_epoch_ : int
@@ -152,6 +167,8 @@ class VAETransformer(BaseAutoencoder):
        Autoregressive Flow", NeurIPS 2016, arXiv:1606.04934.
     .. [4] Y. Burda, R. Grosse, R. Salakhutdinov, "Importance Weighted Autoencoders",
        ICLR 2016, arXiv:1509.00519.
+    .. [5] G. Tucker, D. Lawson, S. Gu, C. Maddison, "Doubly Reparameterized Gradient
+       Estimators for Monte Carlo Objectives", ICLR 2019, arXiv:1810.04152.
 
     Examples
     --------
@@ -173,7 +190,7 @@ class VAETransformer(BaseAutoencoder):
         "kl_warmup": [Interval(Real, 0, 1, closed="both")],
         "free_bits": [Interval(Real, 0, None, closed="left")],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
-        "elbo": [StrOptions({"analytic", "monte_carlo"})],
+        "elbo": [StrOptions({"analytic", "monte_carlo", "importance_weighted"})],
     }
 
     def __init__(
@@ -191,14 +208,16 @@ class VAETransformer(BaseAutoencoder):
         scale="auto",
         init="pca",
         optimizer="adamw",
-        lr=1e-3,
+        lr=2e-3,
         weight_decay=0.0,
-        max_epochs=100,
+        schedule="auto",
+        max_epochs="auto",
         batch_size="auto",
         early_stopping="auto",
-        validation_fraction=0.1,
-        n_iter_no_change=10,
+        validation_fraction="auto",
+        n_iter_no_change="auto",
         tol=1e-4,
+        refit="auto",
         warm_start=False,
         device="auto",
         precision="float32",
@@ -221,12 +240,14 @@ class VAETransformer(BaseAutoencoder):
         self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay
+        self.schedule = schedule
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.refit = refit
         self.warm_start = warm_start
         self.device = device
         self.precision = precision
@@ -247,9 +268,9 @@ class VAETransformer(BaseAutoencoder):
             "elbo": self.elbo,
         }
 
-    def _fitted_attributes(self, net, X, names, seed, previous_history):
+    def _fitted_attributes(self, net, X, names, seed, record):
         """Return every attribute that fitting sets, the active components too."""
-        attributes = super()._fitted_attributes(net, X, names, seed, previous_history)
+        attributes = super()._fitted_attributes(net, X, names, seed, record)
         mean, kl = _training.map_rows(net.module_, "mean_and_kl", X)
         return attributes | {
             "kl_per_component_": kl.mean(axis=0),
@@ -261,11 +282,14 @@ class VAETransformer(BaseAutoencoder):
         n_active = attributes["n_active_components_"]
         n = attributes["n_components_"]
         if n_active < max(1, COLLAPSED_SHARE * n):
+            free_bits = f" or free_bits (now {self.free_bits:g})"
+            if self.elbo == "importance_weighted":  # has none
+                free_bits = ""
             warn(
                 f"the posterior has collapsed: {n_active} of {n} components are "
                 "active, the others carry no information on X. Lower beta (now "
-                f"{self.beta:g}), or raise kl_warmup (now {self.kl_warmup:g}) or "
-                f"free_bits (now {self.free_bits:g}), or ask for fewer n_components",
+                f"{self.beta:g}), or raise kl_warmup (now {self.kl_warmup:g})"
+                f"{free_bits}, or ask for fewer n_components",
                 ConvergenceWarning,
                 stacklevel=5,  # the line that calls fit
             )

@@ -119,6 +119,12 @@ VAE = {
     "laplace": {"likelihood": "laplace"},
     "beta, warm-up, free bits": {"beta": 4.0, "kl_warmup": 0.5, "free_bits": 0.1},
     "monte carlo": {"elbo": "monte_carlo", "n_draws": 3},
+    "importance weighted": {
+        "elbo": "importance_weighted",
+        "n_draws": 3,
+        "beta": 2.0,
+        "kl_warmup": 0.5,
+    },
 }
 
 

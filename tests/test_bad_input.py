@@ -69,6 +69,8 @@ def make(cls, **params):
     defaults = {
         "n_components": 2,
         "architecture": MLP((8,)),
+        "lr": 1e-3,
+        "schedule": "constant",
         "max_epochs": 2,
         "random_state": 0,
     }
@@ -1095,7 +1097,8 @@ def test_callbacks_of_every_form_change_no_result(cls, callback):
 
 @BOTH
 def test_resuming_with_another_optimiser_goes_on_with_it(cls):
-    estimator = make(cls).fit(TABLE).partial_fit(TABLE).set_params(optimizer="sgd")
+    estimator = make(cls, early_stopping=False).fit(TABLE).partial_fit(TABLE)
+    estimator.set_params(optimizer="sgd")
     history = estimator.partial_fit(TABLE).history_
     assert len(history) == 4
     assert abs(history["train_loss"].diff().iloc[-1]) < 1
@@ -1171,7 +1174,7 @@ def test_divergence_names_the_column_that_dominates_the_loss(cls, fitted):
 def test_divergence_in_the_only_epoch_is_not_silent(cls, door):
     match = r"the loss became (nan|inf) at epoch 1 with lr=1e\+06"
     params = {"lr": 1e6, "optimizer": "sgd", "max_epochs": 1}
-    estimator = make(cls, **params)
+    estimator = make(cls, validation_fraction=0.1, **params)
     with unchanged(estimator), pytest.raises(FloatingPointError, match=match):
         getattr(estimator, door)(TABLE)
 
@@ -1198,7 +1201,7 @@ def test_weights_that_fail_after_a_finite_loss_are_not_called_a_loss(cls):
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_one_divergence_is_retried_from_the_last_good_weights(cls, early_stopping):
     poisoned = callback_at("on_epoch_begin", poison, epochs=(2,))
-    estimator = make(cls, max_epochs=3, early_stopping=early_stopping)
+    estimator = make(cls, max_epochs=3, early_stopping=early_stopping, refit=False)
     estimator.set_params(callbacks=[poisoned]).fit(TABLE)
     history = estimator.history_.set_index("epoch").loc[1:]
     np.testing.assert_allclose(history["lr"], [1e-3, 1e-3, 1e-4])
@@ -1214,9 +1217,25 @@ def test_one_divergence_is_retried_from_the_last_good_weights(cls, early_stoppin
 @BOTH
 def test_a_divergence_in_the_last_epoch_is_retried_too(cls):
     poisoned = callback_at("on_epoch_begin", poison, epochs=(3,))
-    estimator = make(cls, max_epochs=3, callbacks=[poisoned]).fit(TABLE)
-    assert np.isfinite(estimator.loss_curve_[-1])
+    estimator = make(cls, max_epochs=3, early_stopping=False, callbacks=[poisoned])
+    assert np.isfinite(estimator.fit(TABLE).loss_curve_[-1])
     np.testing.assert_allclose(estimator.history_["lr"].iloc[-1], 1e-4)
+
+
+@BOTH
+@pytest.mark.parametrize("epoch", [1, 2, 5])
+def test_a_divergence_is_retried_on_the_course_too(cls, epoch):
+    poisoned = callback_at("on_epoch_begin", poison, epochs=(epoch,))
+    options = {"schedule": "auto", "max_epochs": 5, "early_stopping": False}
+    untouched = make(cls, **options).fit(TABLE)
+    estimator = make(cls, **options, callbacks=[poisoned]).fit(TABLE)
+    assert estimator.n_epochs_ == max(5, epoch + 1)
+    losses = estimator.loss_curve_
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(losses)), [epoch - 1])
+    assert all(np.isfinite(array).all() for array in weights(estimator).values())
+    # the peak of the step size is a tenth after the retry, and the course a bit behind
+    share = estimator.history_["lr"].iloc[-1] / untouched.history_["lr"].iloc[-1]
+    assert 0.1 <= share < 1.0
 
 
 @BOTH
@@ -1296,10 +1315,11 @@ def test_early_stopping_of_skorch_stops_the_fit_without_an_error(cls, early_stop
     never_good_enough = EarlyStopping(
         monitor, patience=1, threshold=1e6, threshold_mode="abs"
     )
-    estimator = make(cls, max_epochs=3, early_stopping=early_stopping)
+    estimator = make(cls, max_epochs=3, early_stopping=early_stopping, refit=False)
     estimator.set_params(callbacks=[never_good_enough]).fit(TABLE)
     assert estimator.n_epochs_ == 2
-    short = make(cls, max_epochs=2, early_stopping=early_stopping).fit(TABLE)
+    short = make(cls, max_epochs=2, early_stopping=early_stopping, refit=False)
+    short.fit(TABLE)
     np.testing.assert_array_equal(estimator.transform(TABLE), short.transform(TABLE))
 
 

@@ -95,7 +95,7 @@ def test_captured_steps_give_the_gradients_and_the_noise_of_steps_one_by_one(
         U = torch.from_numpy(rs.normal(size=(n_rows, 7)).astype(np.float32))
         for gradients in (captured.gradients, one_by_one):
             gradients.flat.modules[0].set_warmup(i / 5)
-        terms, expected = captured.run(U).clone(), one_by_one.run(U)
+        terms, expected = captured.run(U, U).clone(), one_by_one.run(U, U)
         assert torch.equal(terms, expected)
         assert torch.equal(captured.gradients.flat.gradient, one_by_one.flat.gradient)
     assert [len(graph.steps) for graph in graphs] == [1, 1]  # one for each size
@@ -108,7 +108,7 @@ def test_a_step_that_somebody_watches_is_not_captured(graphs):
     )  # fmt: skip
     captured = CapturedGradients(DenseGradients(FlatParameters(module)))
     U = torch.ones(3, 4)
-    captured.run(U, keep_output=True)
+    captured.run(U, U, keep_output=True)
     torch.testing.assert_close(captured.output().params, module(U).params)
     assert graphs == []
 

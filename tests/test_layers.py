@@ -24,6 +24,7 @@ FLOORS = [
     ["_modules"],
     ["_training"],
     ["_setup", "model_selection"],
+    ["_fit_run"],
     ["_base"],
     ["_autoencoder", "_vae"],
     ["_outlier_detector", "_imputer", "compression", "inspection", "persistence"],

@@ -356,7 +356,9 @@ def test_an_optimiser_of_torch_lowers_the_loss_of_a_vae(optimizer):
 
 def test_a_partial_reaches_the_optimiser():
     optimizer = partial(torch.optim.Adam, betas=(0.8, 0.99))
-    ae = AutoencoderTransformer(**SMALL, optimizer=optimizer, lr=0.02).fit(X)
+    ae = AutoencoderTransformer(
+        **SMALL, optimizer=optimizer, lr=0.02, schedule="constant"
+    ).fit(X)
     (group,) = ae.net_.optimizer_.param_groups
     assert group["betas"] == (0.8, 0.99)
     assert group["lr"] == 0.02
@@ -391,8 +393,8 @@ def test_a_name_and_its_class_give_the_same_fit(name):
 def test_a_schedule_of_torch_sets_the_step_size(optimizer, policy, options, expected):
     scheduler = skorch.callbacks.LRScheduler(policy, **options)
     ae = AutoencoderTransformer(
-        **SMALL, optimizer=optimizer, lr=1e-2, callbacks=[scheduler],
-        early_stopping=False,
+        **SMALL, optimizer=optimizer, lr=1e-2, schedule="constant",
+        callbacks=[scheduler], early_stopping=False,
     ).fit(X)  # fmt: skip
     np.testing.assert_allclose(ae.history_["lr"], expected, rtol=1e-6)
 
@@ -405,8 +407,9 @@ def test_a_step_size_that_falls_to_zero_stops_the_weights():
     seen = []
     scheduler = skorch.callbacks.LRScheduler("LambdaLR", lr_lambda=lambda e: e < 1)
     AutoencoderTransformer(
-        **SMALL, callbacks=[scheduler, Weights()], early_stopping=False
-    ).fit(X)
+        **SMALL, schedule="constant", callbacks=[scheduler, Weights()],
+        early_stopping=False,
+    ).fit(X)  # fmt: skip
     assert not torch.equal(seen[0], 0 * seen[0])
     assert torch.equal(seen[0], seen[1])
     assert torch.equal(seen[1], seen[2])

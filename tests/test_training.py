@@ -114,7 +114,9 @@ def test_small_steps_take_one_thread_and_give_the_others_back(n_operations, insi
 
 @BOTH
 def test_history_tells_every_epoch_and_every_term(estimator):
-    fitted = estimator(3, max_epochs=4, early_stopping=True, random_state=0)
+    fitted = estimator(
+        3, schedule="constant", max_epochs=4, early_stopping=True, random_state=0
+    )
     history = fitted.fit(X_WINE).history_
     assert list(history["epoch"]) == [0, 1, 2, 3, 4]
     assert fitted.n_epochs_ == 4
@@ -141,7 +143,10 @@ def test_without_held_out_rows_there_is_no_validation_curve():
 
 
 def test_the_training_loss_is_the_loss_of_the_rows():
-    still = {"optimizer": "sgd", "lr": 1e-30, "max_epochs": 1, "early_stopping": False}
+    still = {
+        "optimizer": "sgd", "lr": 1e-30, "schedule": "constant", "max_epochs": 1,
+        "early_stopping": False,
+    }  # fmt: skip
     ae = AutoencoderTransformer(3, **still).fit(X_WINE)
     errors = ae.reconstruction_error(X_WINE, per_feature=True) / X_WINE.var(axis=0)
     nats = 0.5 * errors.sum(axis=1).mean() + 0.5 * 13 * np.log(2 * np.pi)
@@ -175,7 +180,7 @@ def test_the_best_weights_come_back(estimator):
             seen[net.history[-1, "epoch"]] = weight
 
     fitted = estimator(
-        3, max_epochs=20, lr=0.02, early_stopping=True, random_state=0,
+        3, max_epochs=60, lr=0.02, early_stopping=True, refit=False, random_state=0,
         callbacks=[Recorder()],
     ).fit(X_WINE)  # fmt: skip
     assert fitted.best_epoch_ < fitted.n_epochs_  # or the test shows nothing
@@ -191,8 +196,9 @@ def test_the_validation_loss_of_the_best_epoch_is_that_of_the_weights_kept():
 
     rows = []
     ae = AutoencoderTransformer(
-        3, max_epochs=10, early_stopping=True, random_state=0, callbacks=[Rows()]
-    ).fit(X_WINE)
+        3, max_epochs=10, early_stopping=True, refit=False, random_state=0,
+        callbacks=[Rows()],
+    ).fit(X_WINE)  # fmt: skip
     held_out = X_WINE[rows[0]]
     scale = ae.module_.scaler.scale.numpy()
     errors = ae.reconstruction_error(held_out, per_feature=True) / scale**2
@@ -211,8 +217,9 @@ def test_held_out_rows_are_never_trained_on():
 
     rows, scaled, trained, validated = [], [], [], []
     AutoencoderTransformer(
-        2, max_epochs=1, early_stopping=True, random_state=0, callbacks=[Rows()]
-    ).fit(X_WINE)
+        2, max_epochs=1, early_stopping=True, refit=False, random_state=0,
+        callbacks=[Rows()],
+    ).fit(X_WINE)  # fmt: skip
     train, valid = rows[0].train, rows[0].valid
     assert set(train) | set(valid) == set(range(len(X_WINE)))
     assert len(train) + len(valid) == len(X_WINE)
@@ -231,10 +238,32 @@ def test_true_of_numpy_is_true_too(demand):
     assert not hasattr(ae, "partial_fit")
 
 
-@pytest.mark.parametrize(("n_rows", "held_out"), [(99, False), (100, True)])
-def test_early_stopping_auto_needs_ten_held_out_rows(n_rows, held_out):
+@pytest.mark.parametrize(("n_rows", "held_out"), [(14, False), (15, True)])
+def test_early_stopping_auto_needs_five_held_out_rows(n_rows, held_out):
     ae = AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(X_DIGITS[:n_rows])
     assert (ae.validation_curve_ is not None) == held_out
+
+
+@pytest.mark.parametrize(
+    ("fraction", "n_rows", "n_held_out"),
+    [
+        ("auto", 60, 20),  # a third
+        ("auto", 300, 64),  # enough to judge by
+        ("auto", 1700, 170),  # a tenth
+        (0.25, 300, 75),
+    ],
+)
+def test_the_share_of_held_out_rows_suits_the_table(fraction, n_rows, n_held_out):
+    class Rows(skorch.callbacks.Callback):
+        def on_train_begin(self, net, X=None, **kwargs):
+            held_out.append(0 if X.valid is None else len(X.valid))
+
+    held_out = []
+    AutoencoderTransformer(
+        2, architecture=MLP(()), max_epochs=1, validation_fraction=fraction,
+        refit=True, random_state=0, callbacks=[Rows()],
+    ).fit(X_DIGITS[:n_rows])  # fmt: skip
+    assert held_out == [n_held_out, 0]  # the refit holds none out
 
 
 # -- the weight of the KL term -----------------------------------------------------
@@ -277,7 +306,7 @@ def test_validation_is_at_the_full_beta_during_the_warmup():
 
 @BOTH
 def test_warm_start_goes_on_where_the_last_fit_ended(estimator):
-    options = {"early_stopping": False, "random_state": 0}
+    options = {"schedule": "constant", "early_stopping": False, "random_state": 0}
     halves = estimator(3, max_epochs=3, warm_start=True, **options)
     halves.fit(X_WINE).fit(X_WINE)
     whole = estimator(3, max_epochs=6, **options).fit(X_WINE)
@@ -289,8 +318,9 @@ def test_warm_start_goes_on_where_the_last_fit_ended(estimator):
 
 def test_warm_start_takes_up_a_changed_objective_and_step():
     vae = VAETransformer(
-        3, max_epochs=2, warm_start=True, early_stopping=False, random_state=0
-    ).fit(X_WINE)
+        3, max_epochs=2, lr=1e-3, schedule="constant", warm_start=True,
+        early_stopping=False, random_state=0,
+    ).fit(X_WINE)  # fmt: skip
     vae.set_params(beta=4.0, lr=1e-4).fit(X_WINE)
     assert list(vae.history_["beta"]) == [1.0, 1.0, 4.0, 4.0]
     np.testing.assert_allclose(vae.history_["lr"], [1e-3, 1e-3, 1e-4, 1e-4])
@@ -318,8 +348,8 @@ def test_warm_start_with_another_optimiser_starts_its_state_anew():
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd", torch.optim.Adam])
 def test_warm_start_after_frozen_weights_and_a_pickle_trains_all(optimizer):
     frozen = AutoencoderTransformer(
-        2, max_epochs=3, warm_start=True, random_state=0, optimizer=optimizer,
-        callbacks=[skorch.callbacks.Freezer("encoder*")],
+        2, max_epochs=3, early_stopping=False, warm_start=True, random_state=0,
+        optimizer=optimizer, callbacks=[skorch.callbacks.Freezer("encoder*")],
     ).fit(X_WINE)  # fmt: skip
     thawed = pickle.loads(pickle.dumps(frozen)).set_params(callbacks=None)
     before = weights(thawed)["encoder.linear.weight"].copy()
@@ -339,7 +369,7 @@ def test_without_warm_start_a_second_fit_forgets_the_first(estimator):
 
 @BOTH
 def test_partial_fit_is_one_epoch_that_goes_on(estimator):
-    options = {"early_stopping": False, "random_state": 0}
+    options = {"schedule": "constant", "early_stopping": False, "random_state": 0}
     stream = estimator(3, **options)
     for _ in range(3):
         stream.partial_fit(X_WINE)
@@ -386,11 +416,11 @@ class BatchCounter(Counter):
 
 @BOTH
 def test_a_callback_that_listens_to_batches_changes_no_result(estimator):
-    options = {"max_epochs": 3, "early_stopping": True, "random_state": 0}
+    options = {"max_epochs": 3, "early_stopping": False, "random_state": 0}
     Counter.calls.clear()
     quiet = estimator(3, **options).fit(X_WINE)
     listened = estimator(3, callbacks=[BatchCounter()], **options).fit(X_WINE)
-    assert Counter.calls == {"epochs": 3, "batches": 3 * 11}
+    assert Counter.calls == {"epochs": 3, "batches": 3 * 12}
     np.testing.assert_array_equal(quiet.transform(X_WINE), listened.transform(X_WINE))
     np.testing.assert_array_equal(quiet.loss_curve_, listened.loss_curve_)
 
@@ -402,8 +432,8 @@ def test_skorch_callbacks_work_on_copies():
         skorch.callbacks.LRScheduler("StepLR", step_size=1, gamma=0.5),
     )
     ae = AutoencoderTransformer(
-        3, max_epochs=4, early_stopping=False, callbacks=[stopper, scheduler],
-        random_state=0,
+        3, max_epochs=4, lr=1e-3, schedule="constant", early_stopping=False,
+        callbacks=[stopper, scheduler], random_state=0,
     ).fit(X_WINE)  # fmt: skip
     np.testing.assert_allclose(
         ae.history_["lr"], [1e-3, 5e-4, 2.5e-4, 1.25e-4], rtol=1e-6
@@ -473,7 +503,8 @@ def test_scikit_learn_callbacks_see_every_epoch(estimator):
 @BOTH
 def test_a_scikit_learn_callback_that_says_stop_stops(estimator):
     recorder = Recorder(stop_after=2)
-    fitted = estimator(3, max_epochs=50, random_state=0).set_callbacks(recorder)
+    fitted = estimator(3, max_epochs=50, refit=False, random_state=0)
+    fitted.set_callbacks(recorder)
     assert fitted.fit(X_WINE).n_epochs_ == 2
 
 
@@ -534,7 +565,7 @@ def test_weight_decay_is_the_one_that_was_asked_for(optimizer, weight_decay):
 
 
 def test_verbose_prints_a_line_an_epoch(capsys):
-    AutoencoderTransformer(2, max_epochs=3, verbose=1).fit(X_WINE)
+    AutoencoderTransformer(2, max_epochs=3, refit=False, verbose=1).fit(X_WINE)
     printed = capsys.readouterr().out
     assert "train_loss" in printed
     assert len(printed.strip().splitlines()) == 2 + 3

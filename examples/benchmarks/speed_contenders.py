@@ -140,6 +140,7 @@ def skae_estimator(setting, *, normalization=None, **changes):
         "architecture": architecture,
         "batch_size": setting.batch_size,
         "max_epochs": setting.max_epochs,
+        "schedule": "constant",  # the others take bare steps, too
         "early_stopping": False,
         "scale": None,  # the rows are standardised
         "device": "cpu",

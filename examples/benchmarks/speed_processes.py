@@ -102,7 +102,7 @@ from skae import AutoencoderTransformer
 from skae.architectures import MLP
 AutoencoderTransformer(
     2, architecture=MLP((16,), activation="relu"), batch_size=32, max_epochs=1,
-    early_stopping=False, optimizer="adam", random_state=0,
+    schedule="constant", early_stopping=False, optimizer="adam", random_state=0,
 ).fit(X)
 """,
     SKORCH: COLD_NETWORK

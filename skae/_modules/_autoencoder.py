@@ -82,7 +82,8 @@ class AutoencoderModule(nn.Module):
         self.encoder.start_at(components, -components @ axes.mean)
         self.decoder.start_at(surrogate.gain * components.T, surrogate.bias)
         discarded = axes.total_variance - axes.eigenvalues[: self.n_components].sum()
-        self._start_likelihood(max(discarded, 0.0) / self.n_features)
+        left_out = axes.left_out_by(self.n_components)
+        self._start_likelihood(max(discarded, left_out, 0.0) / self.n_features)
 
     def _start_likelihood(self, noise_variance):
         for name, value in self.likelihood.initial_parameters(noise_variance).items():

@@ -1,4 +1,4 @@
-"""The terms of the ELBO, as functions of tensors."""
+"""The terms of the bounds on log p(x), as functions of tensors."""
 
 import math
 
@@ -42,6 +42,48 @@ def reparameterise(mean, log_var, noise):
     through the draw; `noise` is standard normal.
     """
     return mean + (0.5 * log_var).exp() * noise
+
+
+def importance_weighted_bound(log_weights):
+    """Return log of the mean weight over the draws of each row, in nats.
+
+    Its expectation rises with the number of draws from the ELBO to log p(x). Burda et
+    al., "Importance Weighted Autoencoders", arXiv:1509.00519.
+
+    Parameters
+    ----------
+    log_weights : Tensor of shape (n_draws, n_rows)
+        log p(x, z) - log q(z | x) of each draw.
+
+    Returns
+    -------
+    Tensor of shape (n_rows,)
+    """
+    return log_weights.logsumexp(dim=0) - math.log(len(log_weights))
+
+
+def doubly_reparameterise(Z, log_weights):
+    """Complete the gradient of `importance_weighted_bound` at the draws Z.
+
+    The weights must hold mean and log_var of q(z | x) constant. The gradient through
+    those is `-v * d log q`, with `v` the share of a draw in the weights of its row, and
+    noisy. In expectation it is the gradient `v * d log w` that reaches the draw, times
+    `v - 1`, and a hook on Z adds it in this form: `v**2 * d log w`. That has no noise
+    where the posterior is exact, for there d log w is zero.
+
+    Tucker et al., "Doubly Reparameterized Gradient Estimators for Monte Carlo
+    Objectives", arXiv:1810.04152.
+
+    Parameters
+    ----------
+    Z : Tensor of shape (n_draws * n_rows, n_components)
+        The draws behind the weights, which take the hook once.
+    log_weights : Tensor of shape (n_draws, n_rows)
+        log p(x, z) - log q(z | x) of each draw.
+    """
+    if Z.requires_grad:
+        shares = log_weights.detach().softmax(dim=0).reshape(-1, 1)
+        Z.register_hook(lambda grad: grad * shares)
 
 
 def balanced_normal(n_draws, n_components, rng):

@@ -42,7 +42,8 @@ def iterate_chunks(X, rows=None, min_rows=1):
     for start in range(0, n_rows, step):
         stop = start + step
         chunk = X[start:stop] if rows is None else X[rows[start:stop]]
-        yield np.asarray(chunk, dtype=np.float64)
+        # contiguous, because the order in memory decides how sums are rounded
+        yield np.ascontiguousarray(chunk, dtype=np.float64)
 
 
 def column_statistics(X, rows=None):

@@ -8,17 +8,23 @@ from torch import Tensor
 
 from skae._modules._autoencoder import AutoencoderModule
 from skae._modules._divergences import (
+    doubly_reparameterise,
+    importance_weighted_bound,
     kl_to_standard_normal,
     log_normal,
     log_standard_normal,
     reparameterise,
     sampled_kl,
 )
-from skae._modules._pca import linear_vae
+from skae._modules._linear_vae import linear_vae
 from skae._random import Rng
 
 # exp(log_var) overflows float32 above 88, and squares of it above 44.
 LOG_VAR_RANGE = (-30.0, 30.0)
+
+# Importance weights have the power 1 / beta. That is the greatest weight alone at
+# beta 0, and here to rounding.
+SMALLEST_TEMPERATURE = 1e-6
 
 # Draws are taken in blocks of this size, whatever the memory at hand, so that the
 # same draws meet every row.
@@ -35,7 +41,7 @@ class VAEOutput(NamedTuple):
 
 
 class VAEModule(AutoencoderModule):
-    """Encoder to a normal posterior, decoder, and the ELBO between them.
+    """Encoder to a normal posterior, decoder, and the bound on log p(x) between them.
 
     Parameters
     ----------
@@ -45,8 +51,9 @@ class VAEModule(AutoencoderModule):
         Nats per component that the KL term does not charge for.
     n_draws : int
         Draws from the posterior of each row and step.
-    elbo : {"analytic", "monte_carlo"}
-        The KL term in closed form, or estimated at the draws.
+    elbo : {"analytic", "monte_carlo", "importance_weighted"}
+        The bound: the ELBO with its KL term in closed form, or estimated at the draws,
+        or the bound that weighs the draws.
     **settings : object
         As for `AutoencoderModule`.
     """
@@ -74,12 +81,16 @@ class VAEModule(AutoencoderModule):
         """Make the network the optimal linear VAE on the given `PrincipalAxes`."""
         eigenvalues, components = axes.padded(self.n_components)
         surrogate = self.likelihood.surrogate(axes.mean)
+        # variances as PCA.score has them, so that the ELBO is that score
+        factor = surrogate.gain**2 * axes.bessel
         start = linear_vae(
-            surrogate.gain**2 * eigenvalues,
-            surrogate.gain**2 * axes.total_variance,
+            factor * eigenvalues,
+            factor * axes.total_variance,
             self.n_features,
+            n_axes=min(axes.n_rows, self.n_features),
             beta=self.beta,
             noise=surrogate.noise_variance,
+            left_out=surrogate.gain**2 * axes.left_out_by(self.n_components),
         )
         weight = (surrogate.gain * start.encoder_gains)[:, None] * components
         log_var = np.log(start.posterior_variances)
@@ -109,7 +120,8 @@ class VAEModule(AutoencoderModule):
 
     def posterior(self, U):
         """Return mean and log-variance of q(z | u), each (n_rows, n_components)."""
-        mean, log_var = self.encoder(U).chunk(2, dim=-1)
+        # in bfloat16 a small standard deviation would be lost in the rounding of a draw
+        mean, log_var = self.encoder(U).to(U.dtype).chunk(2, dim=-1)
         return mean, log_var.clamp(*LOG_VAR_RANGE)
 
     def encode(self, U):
@@ -127,19 +139,41 @@ class VAEModule(AutoencoderModule):
         return VAEOutput(Z, mean, log_var, self.decoder(Z))
 
     def loss(self, output, U):
-        """Return minus the ELBO at the beta in force, and its terms, in nats a row."""
+        """Return minus the bound at the beta in force, and its terms, in nats a row."""
         if self.n_draws > 1:
             U = U.repeat(self.n_draws, 1)
-        reconstruction = -self.log_prob(output.params, U).mean()
-        kl = self._kl(output).mean(dim=0)  # (n_components,)
-        charged = kl.clamp(min=self.free_bits) if self.free_bits else kl
-        terms = {"reconstruction": reconstruction.detach(), "kl": kl.sum().detach()}
+        log_prob = self.log_prob(output.params, U)  # (n_draws * n_rows,)
+        kl = self._kl(output)  # (n_draws * n_rows, n_components)
+        reconstruction, mean_kl = -log_prob.mean(), kl.mean(dim=0)
+        terms = {
+            "reconstruction": reconstruction.detach(),
+            "kl": mean_kl.sum().detach(),
+        }
+        if self.elbo_estimate == "importance_weighted":
+            return self._weighted_loss(output.Z, log_prob, kl), terms
+        charged = mean_kl.clamp(min=self.free_bits) if self.free_bits else mean_kl
         return reconstruction + self.beta_in_force * charged.sum(), terms
 
     def _kl(self, output):
-        if self.elbo_estimate == "monte_carlo":
-            return sampled_kl(output.Z, output.mean, output.log_var)
-        return kl_to_standard_normal(output.mean, output.log_var)
+        """Return the KL term of every draw and component, in nats."""
+        if self.elbo_estimate == "analytic":
+            return kl_to_standard_normal(output.mean, output.log_var)
+        mean, log_var = output.mean, output.log_var
+        if self.elbo_estimate == "importance_weighted":  # see doubly_reparameterise
+            mean, log_var = mean.detach(), log_var.detach()
+        return sampled_kl(output.Z, mean, log_var)
+
+    def _weighted_loss(self, Z, log_prob, kl):
+        """Return minus beta times the bound for the likelihood p(x | z) ** (1 / beta).
+
+        For one draw that is the ELBO at beta, for any number it is highest at the same
+        posterior. Beta times the KL term inside the weights would be lowest there, for
+        beta above K / (K - 1) of K draws.
+        """
+        beta = max(self.beta_in_force, SMALLEST_TEMPERATURE)
+        log_weights = (log_prob / beta - kl.sum(dim=1)).view(self.n_draws, -1)
+        doubly_reparameterise(Z, log_weights)
+        return -beta * importance_weighted_bound(log_weights).mean()
 
     @property
     def beta_in_force(self):

@@ -5,12 +5,16 @@ from skae._lazy import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "_callbacks": ["SklearnCallbackBridge", "check_skorch_callbacks"],
+        "_callbacks": [
+            "RecalledValidation",
+            "SklearnCallbackBridge",
+            "check_skorch_callbacks",
+        ],
         "_failures": ["failures_explained"],
         "_inference": ["map_rows", "widest_layer"],
         "_net": ["AutoencoderNet", "train"],
         "_optimizer_names": ["OPTIMIZERS"],
         "_plan": ["TrainingPlan", "TrainingRows"],
-        "_state": ["best_epoch", "export_net", "restore_net", "tidy_history"],
+        "_state": ["TrainingRecord", "export_net", "record_of", "restore_net"],
     },
 )

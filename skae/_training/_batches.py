@@ -12,6 +12,9 @@ KEPT_BYTES = 4 * 2**20
 # On another device the rows of X live there if they leave this share of it free.
 FREE_SHARE = 0.5
 
+# The spread of rows that nobody has scaled is measured on this many.
+SPREAD_ROWS = 1024
+
 
 class NetworkRows:
     """Some rows of X, in network space: a dataset that can be indexed by a list.
@@ -47,6 +50,14 @@ class NetworkRows:
 
     def __len__(self):
         return len(self.X) if self.rows is None else len(self.rows)
+
+    def spread(self):
+        """Return the standard deviation of the rows, a root mean over columns."""
+        if not self.module.scaler.is_identity:
+            return 1.0  # that is what the scaler is for
+        some = np.linspace(0, len(self) - 1, min(len(self), SPREAD_ROWS))
+        U = self.take(torch.from_numpy(some.astype(np.int32)))
+        return U.var(dim=0, correction=0).mean().sqrt().item()
 
     def take(self, positions):
         """Return the rows at some positions, in network space."""

@@ -3,7 +3,7 @@
 import copy
 import math
 
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
 # After a loss that is not finite, training goes on from the last good weights with
 # the step size times this.
@@ -45,8 +45,7 @@ class FiniteGuard(Callback):
         net.retry_is_due_ = True
         self.restore_()
         net.optimizer_.state.clear()  # its moments have seen what led astray
-        for group in net.optimizer_.param_groups:
-            group["lr"] *= RETRY_FACTOR
+        net.course_.retry(RETRY_FACTOR)
 
     def on_train_end(self, net, **kwargs):
         """Let go of the copies."""
@@ -95,6 +94,32 @@ class BestWeights(Callback):
         """Put the best weights back."""
         self.restore_best_()
         del self.restore_best_
+
+
+class RecalledValidation(Callback):
+    """Tell callbacks of a refit the validation losses that decided on its length.
+
+    Callbacks that look at them then do in the refit what they did before.
+
+    Parameters
+    ----------
+    history : dict of ndarray
+        The history of the training with held-out rows, from epoch 0 on.
+    """
+
+    def __init__(self, history):
+        self.losses = {
+            name.replace("validation_", "valid_"): column
+            for name, column in history.items()
+            if name.startswith("validation_")
+        }
+
+    def on_epoch_end(self, net, **kwargs):
+        """Record the losses of this epoch, as far as there are any."""
+        epoch = len(net.history)
+        for name, column in self.losses.items():
+            if epoch < len(column):
+                net.history.record(name, float(column[epoch]))
 
 
 class SklearnCallbackBridge(Callback):
@@ -160,13 +185,22 @@ def listens_to_batches(callback):
     )
 
 
-def check_skorch_callbacks(callbacks):
+def check_skorch_callbacks(callbacks, plan):
     """Return independent copies of a user's skorch callbacks.
+
+    Parameters
+    ----------
+    callbacks : list or None
+        What the user gave.
+    plan : TrainingPlan
+        What they must agree with.
 
     Raises
     ------
     TypeError
         If `callbacks` is not a list of skorch callbacks or (name, callback) pairs.
+    ValueError
+        If one of them sets the step size, and the plan does too.
     """
     if callbacks is None:
         return []
@@ -179,6 +213,12 @@ def check_skorch_callbacks(callbacks):
             raise TypeError(
                 f"callbacks[{i}] must be a skorch callback or a (name, callback) pair, "
                 f"got {item!r}; scikit-learn's callbacks are set with set_callbacks"
+            )
+        kind = callback if is_class else type(callback)
+        if plan.schedule == "auto" and issubclass(kind, LRScheduler):
+            raise ValueError(
+                f"callbacks[{i}] sets the step size, and so does schedule='auto'; use "
+                "schedule='constant' with it, or leave it out"
             )
         copies.append(copy.deepcopy(item))
     return copies

@@ -13,7 +13,7 @@ from skae._training._cuda import CapturedGradients
 from skae._training._dense import DenseStep, is_dense
 
 
-def gradients_for(flat, *, device, precision):
+def gradients_for(flat, *, device, precision, corrupted=False):
     """Return the faster way to the gradients of a module.
 
     Parameters
@@ -24,11 +24,13 @@ def gradients_for(flat, *, device, precision):
         Where it lives.
     precision : {"float32", "bf16"}
         Of its arithmetic in training.
+    corrupted : bool, default=False
+        Whether what is encoded is not what is to be reconstructed.
     """
     by_hand = get_config()["engine"] == "auto" and precision == "float32"
     if not (by_hand and is_dense(flat.modules[0])):
         return AutogradGradients(flat, device, precision)
-    gradients = DenseGradients(flat)
+    gradients = DenseGradients(flat, corrupted)
     return CapturedGradients(gradients) if device.type == "cuda" else gradients
 
 
@@ -43,20 +45,22 @@ class DenseGradients:
     #: Whether autograd may be off altogether.
     without_autograd = True
 
-    def __init__(self, flat):
-        self.flat = flat
+    def __init__(self, flat, corrupted=False):
+        self.flat, self.corrupted = flat, corrupted
         self.steps = {}
 
-    def run(self, U, *, keep_output=False):
+    def run(self, U, target, *, keep_output=False):
         """Fill the gradients; return the loss and its terms, (1 + n_terms, 1)."""
         self.step = self.step_for(len(U))
-        return self.step.run(U, keep_output=keep_output)
+        return self.step.run(U, target, keep_output=keep_output)
 
     def step_for(self, n_rows):
         """Return the `DenseStep` for batches of a size."""
         if n_rows not in self.steps:
             with torch.inference_mode(False):  # the buffers outlive that mode
-                self.steps[n_rows] = DenseStep(self.flat, n_rows)
+                self.steps[n_rows] = DenseStep(
+                    self.flat, n_rows, corrupted=self.corrupted
+                )
         return self.steps[n_rows]
 
     def output(self):
@@ -76,14 +80,14 @@ class AutogradGradients:
         if precision == "bf16":
             self.precision = torch.autocast(device.type, torch.bfloat16)
 
-    def run(self, U, *, keep_output=False):
+    def run(self, U, target, *, keep_output=False):
         """Fill the gradients; return the loss and its terms, (1 + n_terms, 1)."""
         self.flat.gradient.zero_()
         with torch.enable_grad():
             with self.precision:
                 output = self.module(U)
             output = type(output)(*(tensor.to(U.dtype) for tensor in output))
-            loss, terms = self.module.loss(output, U)
+            loss, terms = self.module.loss(output, target)
             loss.backward()
         self.last = type(output)(*(t.detach() for t in output)) if keep_output else None
         return stack_terms(self.module, loss.detach(), terms)

@@ -17,6 +17,7 @@ from skae._training._callbacks import (
     is_stop_signal,
     listens_to_batches,
 )
+from skae._training._course import ConstantCourse, Course, KLWarmup
 from skae._training._cuda import exact_float32
 from skae._training._flat import FlatParameters
 from skae._training._gradients import gradients_for, stack_terms
@@ -38,35 +39,6 @@ VALIDATION_BATCH = 1024
 
 class StopTraining(Exception):
     """Raised at the end of an epoch to end training as planned."""
-
-
-class Warmup:
-    """Raise the weight of the terms that training phases in, step by step.
-
-    Parameters
-    ----------
-    module : AutoencoderModule
-        Whose terms.
-    n_steps : float
-        Steps until they have their full weight.
-    """
-
-    def __init__(self, module, n_steps):
-        self.module, self.n_steps = module, n_steps
-        self.n_taken, self.due = 0, None
-
-    def step(self):
-        """Set the weight that is due at the next step."""
-        due = 1.0 if self.is_over else self.n_taken / self.n_steps
-        if due != self.due:
-            self.module.set_warmup(due)
-            self.due = due
-        self.n_taken += 1
-
-    @property
-    def is_over(self):
-        """Whether the terms have reached their full weight."""
-        return self.n_taken >= self.n_steps
 
 
 class AutoencoderNet(NeuralNet):
@@ -121,7 +93,7 @@ class AutoencoderNet(NeuralNet):
     # -- the course of training ------------------------------------------------
 
     def partial_fit(self, rows, y=None, classes=None, **fit_params):
-        """Train on `TrainingRows` for `max_epochs`, or until a callback stops it.
+        """Train on `TrainingRows` as planned, or until a callback stops it.
 
         Unlike skorch's, it lets a KeyboardInterrupt of the user through.
         """
@@ -133,7 +105,7 @@ class AutoencoderNet(NeuralNet):
         with threads_for(n_operations), exact_float32(device):
             self.notify("on_train_begin", X=rows)
             with suppress(StopTraining):
-                self.fit_loop(rows)
+                self.fit_loop(rows, epochs=self.plan.n_epochs)
                 if self.retry_is_due_:  # the last epoch diverged
                     self.fit_loop(rows, epochs=1)
             self.notify("on_train_end", X=rows)
@@ -143,12 +115,12 @@ class AutoencoderNet(NeuralNet):
         """Count steps, and evaluate the start on the validation rows."""
         self.stop_requested_ = False
         self.datasets_ = None  # they are those of X from now on
-        self._choose_gradients()
         self.batch_listeners_ = False  # the start is no epoch of theirs
         train, valid = self.get_split_datasets(X)
         n_batches = len(self.get_iterator(train, training=True))
-        n_steps = self.plan.kl_warmup * n_batches * self.max_epochs
-        self.warmup_ = Warmup(self.module_, n_steps)
+        n_steps = n_batches * self.max_epochs
+        self.warmup_ = KLWarmup(self.module_, self.plan.kl_warmup * n_steps)
+        self._choose_course(train, n_steps)
         self.start_ = {}
         if valid is not None:
             self.start_ = self._mean_terms(
@@ -191,9 +163,23 @@ class AutoencoderNet(NeuralNet):
         one_vector = self.plan.optimizer in OPTIMIZERS
         return not one_vector or is_state_of(self.flat_.vector, state)
 
+    def _choose_course(self, train, n_steps):
+        """Prepare for a course of training, and for gradients as it needs them."""
+        if self.plan.schedule == "constant":
+            self.course_ = ConstantCourse(self.optimizer_)
+        else:
+            self.course_ = Course(
+                self.optimizer_, self.flat_, n_steps, train.spread(), self.module_.rng
+            )
+        self._choose_gradients()
+
     def _choose_gradients(self):
-        device, precision = torch.device(self.device), self.plan.precision
-        self.gradients_ = gradients_for(self.flat_, device=device, precision=precision)
+        self.gradients_ = gradients_for(
+            self.flat_,
+            device=torch.device(self.device),
+            precision=self.plan.precision,
+            corrupted=self.course_.jitters,
+        )
 
     def _follow_freezing(self):
         """Train other weights than before, because a callback has frozen some."""
@@ -201,13 +187,14 @@ class AutoencoderNet(NeuralNet):
         if self.plan.optimizer in OPTIMIZERS:  # the moments are those of a vector
             self.optimizer_.param_groups[0]["params"] = [self.flat_.vector]
             self.optimizer_.state.clear()
+        self.course_.follow(self.flat_)
         self._choose_gradients()
 
     def settle(self):
         """Return this net ready for inference, without what only training needs."""
         self.flat_.release()
         self.module_.eval()
-        self.datasets_ = self.gradients_ = None
+        self.datasets_ = self.gradients_ = self.course_ = None
         return self
 
     def snapshot(self):
@@ -241,7 +228,11 @@ class AutoencoderNet(NeuralNet):
             return
         if training and not self.flat_.is_current():
             self._follow_freezing()
+        if training:
+            self.course_.begin_epoch()
         record = self._mean_terms(iterator, training, prefix, step_fn)
+        if training:
+            self.course_.end_epoch()
         record[f"{prefix}_batch_count"] = len(iterator)
         if training:
             record["lr"] = self.optimizer_.param_groups[0]["lr"]
@@ -275,11 +266,15 @@ class AutoencoderNet(NeuralNet):
     def _run_steps(self, iterator, sums):
         """Do what `train_step` does for every batch, and nothing else."""
         warm_up, run = self.warmup_.step, self.gradients_.run
-        take_step = self.optimizer_.step
+        take_step, course = self.optimizer_.step, self.course_
+        observe, rng = self.module_.likelihood.observe, self.module_.rng
         for U, _ in iterator:
             warm_up()
-            sums.add_(run(U), alpha=len(U))
+            target = observe(U, rng)
+            sums.add_(run(course.begin_step(target), target), alpha=len(U))
+            course.before_update()
             take_step()
+            course.after_update()
 
     def _run_watched(self, iterator, sums, training, prefix, step_fn):
         """Run all batches as skorch does, and tell the callbacks that listen."""
@@ -304,21 +299,25 @@ class AutoencoderNet(NeuralNet):
     def train_step(self, batch, **fit_params):
         """Take one step of the optimiser, at the warm-up that is due."""
         self.warmup_.step()
+        target = self.module_.likelihood.observe(batch[0], self.module_.rng)
+        batch = self.course_.begin_step(target), target
         step = {}
 
         def closure():
             step["terms"] = self.train_step_single(batch)
+            self.course_.before_update()
             step["loss"] = step["terms"][0]
             return step["loss"]
 
         self.optimizer_.step(closure)
+        self.course_.after_update()
         if self.batch_listeners_:
             step["y_pred"] = self.gradients_.output()
         return step
 
     def train_step_single(self, batch, **fit_params):
         """Return the loss and its terms on a batch, with gradients computed."""
-        terms = self.gradients_.run(batch[0], keep_output=self.batch_listeners_)
+        terms = self.gradients_.run(*batch, keep_output=self.batch_listeners_)
         if self.batch_listeners_:
             weights = TeeGenerator(self.module_.named_parameters())
             self.notify(
@@ -329,8 +328,9 @@ class AutoencoderNet(NeuralNet):
     def validation_step(self, batch, **fit_params):
         """Return the loss and its terms on a batch, at the full weight of each."""
         with torch.no_grad():
-            output = self.infer(batch[0], rng=self.evaluation_rng_)
-            loss, terms = self.module_.loss(output, batch[0])
+            U = self.module_.likelihood.observe(batch[0], self.evaluation_rng_)
+            output = self.infer(U, rng=self.evaluation_rng_)
+            loss, terms = self.module_.loss(output, U)
         terms = stack_terms(self.module_, loss, terms)
         return {"loss": loss, "y_pred": output, "terms": terms}
 

@@ -1,6 +1,6 @@
 """What training needs to know, decided before it begins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,10 @@ class TrainingRows(NamedTuple):
     X: np.ndarray  # (n_samples, n_features)
     train: np.ndarray | None  # row numbers, None for all rows
     valid: np.ndarray | None  # row numbers, None for no validation
+
+    def rejoined(self):
+        """Return these rows with none held out."""
+        return TrainingRows(self.X, None, None)
 
     @property
     def n_train(self):
@@ -26,7 +30,9 @@ class TrainingPlan:
     optimizer: str | type
     lr: float
     weight_decay: float
-    max_epochs: int
+    schedule: str  # "auto" or "constant"
+    max_epochs: int  # the length of the course
+    n_epochs: int | None  # how far to go; None: to its end, or until patience is over
     batch_size: int
     patience: int | None  # None: no early stopping
     tol: float
@@ -35,3 +41,7 @@ class TrainingPlan:
     precision: str  # "float32" or "bf16"
     data_loader: object  # None, or what makes a DataLoader
     verbose: int
+
+    def for_refit(self, n_epochs):
+        """Return the plan of the same course up to an epoch, without held-out rows."""
+        return replace(self, n_epochs=n_epochs, patience=None)

@@ -1,6 +1,7 @@
 """A trained net as plain arrays and parameters, and back; and its history."""
 
 from dataclasses import asdict
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,13 @@ from skae._training._tree import map_leaves
 # skorch's names of what a history holds, and ours.
 PREFIXES = {"train_": "train_", "valid_": "validation_"}
 COLUMNS = {"epoch": "epoch", "beta": "beta", "lr": "lr", "dur": "seconds"}
+
+
+class TrainingRecord(NamedTuple):
+    """What happened in training."""
+
+    history: dict  # float64 columns by name, see `tidy_history`
+    best_epoch: int
 
 
 def export_net(net):
@@ -55,6 +63,20 @@ def tidy_history(net, previous=None):
     if previous is None:
         return columns
     return {k: np.concatenate([previous[k], column]) for k, column in columns.items()}
+
+
+def record_of(previous, net):
+    """Return the `TrainingRecord` of a trained net.
+
+    Parameters
+    ----------
+    previous : TrainingRecord or None
+        The record that its training continues.
+    net : AutoencoderNet
+        The net.
+    """
+    history = tidy_history(net, None if previous is None else previous.history)
+    return TrainingRecord(history, best_epoch(net, history))
 
 
 def best_epoch(net, history):

@@ -50,6 +50,22 @@ class Likelihood(BaseEstimator, ABC):
         """
         return {}
 
+    def observe(self, X, rng):
+        """Return rows to train on for a batch X of rows in network space: X itself.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n_rows, n_features)
+            Rows in network space; not to be changed.
+        rng : Rng
+            Source of randomness, if the law treats X as something to draw from.
+
+        Returns
+        -------
+        Tensor like X
+        """
+        return X
+
     @abstractmethod
     def log_prob(self, params, X, **parameters):
         """Return log p(x | z) of every entry of X, in nats.

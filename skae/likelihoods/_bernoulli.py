@@ -16,6 +16,18 @@ class Bernoulli(Likelihood):
     X must lie in [0, 1]; values between 0 and 1 count as probabilities, as is usual
     for grey images.
 
+    Parameters
+    ----------
+    binarize : bool, default=False
+        Whether training sees zeros and ones that are drawn with the values of X as
+        their probabilities, anew in every batch: dynamic binarisation [1]_. Scores
+        and codes are those of X as it is given.
+
+    References
+    ----------
+    .. [1] R. Salakhutdinov, I. Murray, "On the Quantitative Analysis of Deep Belief
+       Networks", ICML 2008, doi:10.1145/1390156.1390266.
+
     Examples
     --------
     >>> import torch
@@ -24,10 +36,17 @@ class Bernoulli(Likelihood):
     -0.6931
     """
 
-    _parameter_constraints = {}
+    _parameter_constraints = {"binarize": ["boolean"]}
 
     support = (0.0, 1.0)
     scalable = False
+
+    def __init__(self, binarize=False):
+        self.binarize = binarize
+
+    def observe(self, X, rng):
+        """Return zeros and ones drawn with probabilities X, or X itself."""
+        return rng.bernoulli(X) if self.binarize else X
 
     def log_prob(self, params, X):
         """Return x log p + (1 - x) log(1 - p) with p = sigmoid(params), in nats."""

@@ -35,6 +35,7 @@ def is_dense(module):
     parameters = [p for _, p in module.named_parameters(remove_duplicate=False)]
     return (
         type(module) in CODES
+        and getattr(module, "elbo_estimate", None) != "importance_weighted"
         and type(module.likelihood) in LIKELIHOODS
         and len(set(parameters)) == len(parameters)  # none is shared
         and all(p.requires_grad for p in parameters)
@@ -133,7 +134,7 @@ class DenseStep:
         U : Tensor of shape (n, n_features) or (K, n, n_features)
             Rows in network space, for all members or for each.
         target : Tensor like U or None, default=None
-            What to reconstruct, if `corrupted`.
+            What to reconstruct; matters only if `corrupted`.
         keep_output : bool, default=False
             Whether `output` will be called.
 
@@ -150,7 +151,7 @@ class DenseStep:
     def fill(self, U, target=None):
         """Take the rows, and the parameters of the loss that are in force."""
         self.U.copy_(U)
-        if target is not None:
+        if self.target is not self.U:
             self.target.copy_(target)
         self.code.set_objective()
 
