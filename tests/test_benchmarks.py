@@ -94,3 +94,246 @@ def test_the_quick_benchmark_times_every_contender(contenders, tmp_path):
             assert f"| {row['name']} " in table
     assert "Sizes too small for a verdict." in report
     assert results["targets"] == []
+
+
+# -- what is put beside the literature -------------------------------------------------
+
+
+@pytest.fixture
+def literature(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    return import_module("literature")
+
+
+@pytest.fixture
+def few_labels(literature):
+    return import_module("few_labels")
+
+
+def read_tables(markdown):
+    """Return the tables of a report by heading, each a list of dicts."""
+    tables = {}
+    for section in markdown.split("\n## ")[1:]:
+        heading, _, text = section.partition("\n")
+        headers, _, *rows = (
+            [cell.strip() for cell in line.split("|")[1:-1]]
+            for line in text.splitlines()
+            if line.startswith("|")
+        )
+        tables[heading] = [dict(zip(headers, row, strict=True)) for row in rows]
+    return tables
+
+
+def quick_report(script, *arguments):
+    """Return the tables that a script prints with --quick."""
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / script), "--quick", *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "Sizes too small for a verdict." in done.stdout
+    return read_tables(done.stdout)
+
+
+def figures_of(tables, figure):
+    """Return a figure of every model, which is beside the published one."""
+    rows = [r for r in tables["Beside the literature"] if r["figure"] == figure]
+    for row in rows:
+        assert 0 < float(row["mean"]) <= float(row["worst"]) < math.inf
+        assert float(row["published"]) > 0
+        assert row["verdict"] == ""
+    fitted = {row["model"]: row for row in tables["Fits"]}
+    for row in rows:
+        assert float(fitted[row["model"]]["seconds"]) >= 0
+    return {row["model"]: float(row["mean"]) for row in rows}
+
+
+COIN = 64 * math.log(2)  # nats of 64 pixels, each as likely black as white
+
+
+def test_the_quick_example_of_pytorch_has_a_loop_beside_it():
+    tables = quick_report("pytorch_vae.py")
+    many, one = (figures_of(tables, figure) for figure in ("64 draws", "one draw"))
+    assert list(many) == ["skae, epochs: 2", "skae, epochs: 1"]
+    assert list(one) == ["skae, epochs: 2", "loop of PyTorch"]
+    assert max([*many.values(), *one.values()]) < COIN
+    ours = "skae, epochs: 2"
+    assert many[ours] == pytest.approx(one[ours], abs=0.5)  # nats
+    curve = tables["Test loss after each epoch"]
+    assert [row["epoch"] for row in curve] == ["1", "2"]
+    assert float(curve[-1]["skae"]) == one[ours]
+    assert float(curve[-1]["loop of PyTorch"]) == one["loop of PyTorch"]
+
+
+def test_the_quick_bound_is_below_that_of_a_coin_for_every_size_of_code():
+    bounds = figures_of(quick_report("aevb.py"), "-ELBO")
+    assert list(bounds) == ["components: 3", "components: 20"]
+    assert max(bounds.values()) < COIN
+
+
+@pytest.mark.parametrize(("n_draws", "model"), [(1, "VAE"), (5, "IWAE, draws: 5")])
+def test_the_quick_log_likelihood_is_above_the_elbo(n_draws, model):
+    tables = quick_report("iwae.py", "--draws", str(n_draws))
+    nats = figures_of(tables, "-log p(x)")
+    (fit,) = tables["Fits"]
+    assert list(nats) == [model] == [fit["model"]]
+    assert nats[model] <= float(fit["-ELBO"]) < COIN
+    assert 0 <= float(fit["standard error"]) < 0.5
+
+
+def test_the_quick_deep_autoencoder_leaves_a_tenth_of_the_error_of_the_mean(literature):
+    errors = figures_of(quick_report("deep_autoencoder.py"), "squared error")
+    assert list(errors) == ["PCA", "784-1000-500-250-30"]
+    images = literature.load_images(quick=True)
+    of_mean = np.square(images.X_test - images.X_train.mean(axis=0)).sum(axis=1).mean()
+    assert max(errors.values()) < of_mean / 10
+
+
+@pytest.mark.parametrize("arguments", [(), ("--develop",)])
+def test_quick_classifiers_of_codes_err_less_the_more_labels_there_are(
+    few_labels, arguments
+):
+    errors = figures_of(quick_report("few_labels.py", *arguments), "error, %")
+    names = few_labels.make_classifiers(develop=bool(arguments), quick=True)
+    assert list(errors) == [
+        f"{name}, labels: {n_labels}" for n_labels in (100, 600) for name in names
+    ]
+    for name in names:
+        few, more = (errors[f"{name}, labels: {n}"] for n in (100, 600))
+        assert more < few < 50  # 90 by chance
+
+
+def test_the_labelled_rows_are_as_many_of_each_class(few_labels):
+    y = np.random.default_rng(0).choice(5, 1000, p=(0.6, 0.1, 0.1, 0.1, 0.1))
+    rows = few_labels.draw_labelled(y, 100, seed=0)
+    assert len(np.unique(rows)) == 100
+    assert np.bincount(y[rows]).tolist() == [20] * 5
+
+
+def test_a_classifier_is_chosen_without_the_test_images(literature, few_labels):
+    images = literature.load_images(quick=True)
+    development = few_labels.developing(images)
+    for name in ("X", "y"):
+        train, test = (
+            getattr(development, f"{name}_{part}") for part in ("train", "test")
+        )
+        rejoined = np.concatenate([train, test])
+        np.testing.assert_array_equal(rejoined, getattr(images, f"{name}_train"))
+
+
+def test_the_graph_of_codes_has_edges_both_ways_and_none_to_new_codes(few_labels):
+    rng = np.random.default_rng(0)
+    Z_train, Z = rng.standard_normal((50, 2)), rng.standard_normal((7, 2))
+    kernel = few_labels.NeighborGraph(3)
+    graph = kernel(Z_train, Z_train).toarray()
+    np.testing.assert_array_equal(graph, graph.T)
+    assert (graph.diagonal() == 0).all()
+    assert (graph.sum(axis=1) >= 3).all()
+    nearest = np.argsort(np.linalg.norm(Z[:, None] - Z_train, axis=2), axis=1)[:, :3]
+    edges = kernel(Z_train, Z).toarray().T  # (7, 50)
+    assert [set(np.flatnonzero(row)) for row in edges] == list(map(set, nearest))
+
+
+def test_mnist_comes_from_the_folder_that_is_named(literature, monkeypatch, tmp_path):
+    levels = np.random.default_rng(0).integers(256, size=(8, 28, 28), dtype=np.uint8)
+    y = np.arange(8, dtype=np.uint8)
+    np.savez(
+        tmp_path / "mnist.npz",
+        X_train=levels[:5], y_train=y[:5], X_test=levels[5:], y_test=y[5:],
+    )  # fmt: skip
+    monkeypatch.setenv("SKAE_DATA", str(tmp_path))
+    images = literature.load_images()
+    assert images.X_train.shape == (5, 784)
+    assert images.X_train.dtype == images.X_test.dtype == np.float32
+    X = np.concatenate([images.X_train, images.X_test])
+    np.testing.assert_array_equal(np.round(X * 255), levels.reshape(8, 784))
+    assert [*images.y_train, *images.y_test] == list(range(8))
+
+
+def test_binarised_images_are_zeros_and_ones_with_the_grey_levels_as_means(literature):
+    X = np.tile(np.array([0, 0.2, 0.9, 1], np.float32), (20_000, 1))
+    drawn = literature.binarized(X, seed=0)
+    assert drawn.dtype == np.float32
+    assert set(np.unique(drawn)) == {0, 1}
+    np.testing.assert_allclose(drawn.mean(axis=0), X[0], atol=0.01)
+    np.testing.assert_array_equal(drawn, literature.binarized(X, seed=0))
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [(2.5, "missed"), (3, "met")])
+def test_a_claim_is_judged_by_its_worst_seed(literature, limit, verdict):
+    fits = [
+        literature.Fit("VAE", seed, 1, 60.0, {"nats": nats})
+        for seed, nats in enumerate((1.0, 3.0))
+    ]
+    claims = [
+        literature.Claim("VAE", "nats", 4.0, limit),
+        literature.Claim("VAE", "seconds", limit=50),
+    ]
+    nats, seconds = read_tables(f"\n## A\n{literature.claims_text(fits, claims)}")["A"]
+    assert (nats["mean"], nats["worst"], nats["verdict"]) == ("2.00", "3.00", verdict)
+    assert (seconds["worst"], seconds["verdict"]) == ("60.00", "missed")
+
+
+# -- what is put beside PCA ------------------------------------------------------------
+
+
+@pytest.fixture
+def never_worse(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    return import_module("never_worse_than_pca")
+
+
+def test_the_quick_comparison_with_pca_starts_at_its_likelihood():
+    tables = quick_report("never_worse_than_pca.py", "--tables", "wine", "digits")
+    assert [(row["table"], row["k"], row["scaling"]) for row in tables["Tables"]] == [
+        ("wine", "3", "standard"),
+        ("digits", "16", "global"),
+    ]
+    for row in tables["Tables"]:
+        assert 0 < float(row["ratio"]) <= 1.005
+        assert float(row["gain"]) > -0.1
+        assert abs(float(row["start - PCA.score"])) < 1e-4
+    assert "3 constant columns" in tables["Tables"][1]["notes"]
+    assert len(tables["Targets"]) == 6
+    assert {row["verdict"] for row in tables["Targets"]} == {""}
+
+
+def test_a_target_names_the_tables_that_miss_it_and_failed_fits_miss(never_worse):
+    def trials(*ratios):
+        return [
+            never_worse.Trial((10, 4), 2, "global", {"ratio": ratio}, [])
+            for ratio in ratios
+        ]
+
+    results = {"a": trials(0.5, 1.0), "b": trials(0.25, 1.25), "c": trials()}
+    text = f"\n## A\n{never_worse.targets_text(results)}"
+    worst, mean = read_tables(text)["A"]
+    assert (worst["tables"], worst["reached"], worst["where not"]) == ("2", "1.25", "b")
+    assert worst["verdict"] == "missed by 0.25"
+    assert (mean["reached"], mean["where not"]) == ("0.6287", "")
+    results = {"a": trials(0.5, math.nan)}
+    (worst, mean) = read_tables(f"\n## A\n{never_worse.targets_text(results)}")["A"]
+    assert worst["where not"] == "a"
+    assert "missed" in worst["verdict"]
+    assert "missed" in mean["verdict"]
+
+
+def test_a_table_that_pca_fits_exactly_is_told_and_not_compared(
+    never_worse, monkeypatch
+):
+    few = np.random.default_rng(0).standard_normal((50, 2))
+    monkeypatch.setattr(never_worse, "load_table", lambda name: np.tile(few, 5))
+    trial = never_worse.try_table("copies", 0, [1, 2, 3], quick=True)
+    assert "PCA discards nothing but rounding: not compared" in trial.notes
+    assert set(trial.figures) == {"AE s", "VAE s", "random s", "over random"}
+
+
+def test_a_fit_that_fails_is_told_and_no_number(never_worse, monkeypatch):
+    def fail(estimator, X, notes):
+        raise FloatingPointError("loss")
+
+    monkeypatch.setattr(never_worse, "fit", fail)
+    trial = never_worse.try_table("wine", 0, [1], quick=True)
+    assert np.isnan(trial.figures["ratio"])
+    assert "claim 1 failed with seed 0: FloatingPointError('loss')" in trial.notes

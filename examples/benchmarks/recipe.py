@@ -1,0 +1,153 @@
+"""What each part of the training recipe gives: the recipe with one part changed.
+
+    python examples/benchmarks/recipe.py             # 26 tables, 1 seed: an hour
+    python examples/benchmarks/recipe.py --quick     # does it run?
+    python examples/benchmarks/recipe.py --variants "no noise" "no clipping"
+
+Which tables there are is said in tables.py; the faces are left out. Rows on which the
+final figures are reported are not looked at: of the 70 % for training of each table
+(see never_worse_than_pca.py, same seeds) three quarters train here, and the rest is
+tested on. The figures are those of that script: the ratio of squared errors of
+AutoencoderTransformer and PCA, below 1 where the autoencoder is better, and the gain of
+VAETransformer over PCA in nats per row.
+"""
+
+import argparse
+import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+import numpy as np
+from never_worse_than_pca import ScaledPCA, choose_size, single_thread
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from speed_race import timed
+from speed_report import describe_machine, list_text
+from tables import FACES, load_table, table_names
+
+import skae._training._course as _course
+from skae import AutoencoderTransformer, VAETransformer
+from skae.architectures import MLP
+
+# Parameters, and constants of skae._training._course.
+VARIANTS = {
+    "the recipe": ({}, {}),
+    "constant step size, none of it": ({"schedule": "constant"}, {}),
+    "constant step size 1e-3, none of it": ({"schedule": "constant", "lr": 1e-3}, {}),
+    "no noise": ({}, {"JITTER": 0.0}),
+    "noise 0.4": ({}, {"JITTER": 0.4}),
+    "no clipping": ({}, {"LONGEST_GRADIENT": np.inf}),
+    "no averaging": ({}, {"AVERAGE_POWER": 1e9, "MOST_AVERAGED": 10**9}),
+    "step size 1e-3": ({"lr": 1e-3}, {}),
+    "step size 4e-3": ({"lr": 4e-3}, {}),
+    "no refit": ({"refit": False}, {}),
+    "a tenth held out": ({"validation_fraction": 0.1}, {}),
+    "dropout 0.1": ({"architecture__dropout": 0.1}, {}),
+    "weight decay 0.1": ({"weight_decay": 0.1}, {}),
+    "narrower, (64, 32)": ({"architecture__hidden_layer_sizes": (64, 32)}, {}),
+}
+QUICK_EPOCHS = 2
+
+# What counts as worse than PCA, and the bound of a gain in a mean.
+MOST_RATIO, LEAST_GAIN, MOST_NATS = 1.005, -0.1, 10.0
+
+
+LEGEND = f"""\
+Ratio of squared errors, autoencoder over PCA: geometric mean, largest, share above
+{MOST_RATIO}. Gain of the VAE over PCA in nats: median of the tables, mean with each
+bounded by {MOST_NATS:g}, smallest, share below {LEAST_GAIN}. Seconds of both fits."""
+
+
+def measure(name, variant, seed, quick):
+    """Return ratio, gain and seconds of a variant on a table."""
+    rows, _ = train_test_split(load_table(name), test_size=0.3, random_state=seed)
+    X, X_test = train_test_split(rows, test_size=0.25, random_state=seed)
+    parameters, constants = VARIANTS[variant]
+    common = {"architecture": MLP(), "random_state": seed}
+    if quick:
+        common["max_epochs"] = QUICK_EPOCHS
+    fitted, seconds = [], 0.0
+    with recipe_changed(constants), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for cls in (AutoencoderTransformer, VAETransformer):
+            estimator = cls(choose_size(X), **common).set_params(**parameters)
+            _, times = timed(estimator.fit, X)
+            seconds += times["wall"]
+            fitted.append(estimator)
+    ae, vae = fitted
+    pca = ScaledPCA(ae, X)
+    ratio = pca.error_of(ae, X_test) / pca.error(X_test)
+    return ratio, vae.score(X_test) - ScaledPCA(vae, X).score(X_test), seconds
+
+
+@contextmanager
+def recipe_changed(constants):
+    """Let constants of the course of training have other values for a while."""
+    before = {name: getattr(_course, name) for name in constants}
+    vars(_course).update(constants)
+    try:
+        yield
+    finally:
+        vars(_course).update(before)
+
+
+def measure_all(names, variants, n_seeds, n_jobs, quick):
+    """Return the figures of every variant, (n_tables, n_seeds, 3) each."""
+    jobs = [(v, n, s) for v in variants for n in names for s in range(n_seeds)]
+    spawn = get_context("spawn")  # threads of torch do not survive a fork
+    with ProcessPoolExecutor(n_jobs, spawn, initializer=single_thread) as pool:
+        futures = [pool.submit(measure, n, v, s, quick) for v, n, s in jobs]
+        figures = []
+        for (variant, name, seed), future in zip(jobs, futures, strict=True):
+            figures.append(future.result())
+            said = ", ".join(f"{value:.3g}" for value in figures[-1])
+            print(f"{variant}, {name}, {seed}: {said}", file=sys.stderr, flush=True)
+    shape = (len(variants), len(names), n_seeds, 3)
+    return dict(zip(variants, np.reshape(figures, shape), strict=True))
+
+
+def row_text(variant, figures):
+    """Return the line of a variant: figures are (n_tables, n_seeds, 3)."""
+    ratios, gains, seconds = np.moveaxis(figures, -1, 0)
+    bounded = np.clip(gains, -MOST_NATS, MOST_NATS)
+    cells = [
+        variant,
+        f"{np.exp(np.log(ratios).mean()):.3f}",
+        f"{ratios.max():.2f}",
+        f"{(ratios > MOST_RATIO).mean():.0%}",
+        f"{np.median(gains.mean(axis=1)):.2f}",
+        f"{bounded.mean():.2f}",
+        f"{gains.min():.2f}",
+        f"{(gains < LEAST_GAIN).mean():.0%}",
+        f"{seconds.sum() / ratios.size:.1f}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def main():
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
+    parser.add_argument("--tables", nargs="+", default=None)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    names = options.tables or [name for name in table_names() if name != FACES]
+    if options.quick:
+        names, options.variants = ["wine"], options.variants[:2]
+    figures = measure_all(
+        names, options.variants, options.seeds, options.jobs, options.quick
+    )
+    print(f"{list_text(describe_machine())}\n")
+    print(f"{len(names)} tables, {options.seeds} seeds.\n\n{LEGEND}\n")
+    print("| | ratio | worst | above | gain | bounded | worst | below | seconds |")
+    print("| --- |" + " --- |" * 8)
+    for variant, values in figures.items():
+        print(row_text(variant, values))
+
+
+if __name__ == "__main__":
+    main()
