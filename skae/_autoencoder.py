@@ -73,7 +73,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         Share of rows to hold out; "auto" holds out a tenth, but at least 64 rows or a
         third of a small table, and at most 2,000.
     n_iter_no_change : int or "auto", default="auto"
-        Epochs without improvement after which training stops; "auto" is a quarter of
+        Epochs without improvement after which training stops; "auto" is half of
         `max_epochs`, and at least 10.
     tol : float, default=1e-4
         Smallest improvement that counts, in nats per row.

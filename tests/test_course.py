@@ -280,7 +280,9 @@ def test_the_number_of_epochs_suits_the_table(n_rows, n_epochs):
     assert _setup._n_epochs("auto", -(-n_rows // batch_size)) == n_epochs
 
 
-@pytest.mark.parametrize(("max_epochs", "patience"), [(1, 10), (40, 10), (300, 75)])
+@pytest.mark.parametrize(
+    ("max_epochs", "patience"), [(1, 10), (20, 10), (40, 20), (300, 150)]
+)
 def test_patience_is_a_share_of_the_course(max_epochs, patience):
     assert _setup._patience("auto", max_epochs) == patience
     assert _setup._patience(3, max_epochs) == 3

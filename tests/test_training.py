@@ -547,8 +547,8 @@ def test_progress_bars_show_epochs_alone_in_a_pipeline_and_in_a_search():
 )
 def test_any_optimiser_of_torch_lowers_the_loss(optimizer):
     ae = AutoencoderTransformer(
-        3, init="random", optimizer=optimizer, lr=0.01, max_epochs=5,
-        architecture=MLP((8,)), batch_size=len(X_WINE), random_state=0,
+        3, init="random", optimizer=optimizer, lr=0.01, schedule="constant",
+        max_epochs=5, architecture=MLP((8,)), batch_size=len(X_WINE), random_state=0,
     ).fit(X_WINE)  # fmt: skip
     assert ae.loss_curve_[-1] < ae.loss_curve_[0]
 
