@@ -6,7 +6,6 @@ from functools import partial
 from skae import _training
 from skae._random import draw_seed
 from skae._setup import (
-    find_n_components,
     is_refit_due,
     plan_training,
     resume_module,
@@ -43,7 +42,7 @@ class FitRun:
         )
         self.goes_on = streaming or estimator.warm_start
         self.refits = not resume and is_refit_due(estimator, self.rows)
-        self.previous = self.optimizer_state = self.n_components = None
+        self.previous = self.optimizer_state = None
         if resume:
             self.module, self.optimizer_state = resume_module(estimator)
             self.previous = _training.TrainingRecord(
@@ -51,11 +50,12 @@ class FitRun:
             )
         else:
             warn_of_overcomplete(estimator, X.shape[1])
+            start = partial(start_module, estimator, seed=self.seed)
+            n_components = estimator.n_components
             if self.refits:  # both networks have the width that suits all rows
-                self.n_components = find_n_components(
-                    estimator, self.rows.rejoined(), seed=self.seed
-                )
-            self.module = self._start(self.rows)
+                self.module_of_all = start(self.rows.rejoined(), n_components)
+                n_components = self.module_of_all.n_components
+            self.module = start(self.rows, n_components)
 
     @property
     def most_epochs(self):
@@ -74,35 +74,34 @@ class FitRun:
             self.estimator, self.rows, self.names, self.module, self.plan.batch_size
         ):
             record_of = partial(_training.record_of, self.previous)
-            fitted = self._train(context, self.module, self.rows, self.plan, record_of)
-            return self._refit(context, fitted) if self.refits else fitted
+            net = self._train(context, self.module, self.rows, self.plan, record_of)
+            record = record_of(net)
+            if self.refits:
+                net = self._refit(context, record)
+            return self._attributes(net, record)
 
-    def _refit(self, context, fitted):
-        """Return the attributes after training on all rows up to the best epoch."""
-        record = _training.TrainingRecord(fitted["_history"], fitted["best_epoch_"])
+    def _refit(self, context, record):
+        """Return the net trained on all rows up to the best epoch of the record."""
         rows, plan = self.rows.rejoined(), self.plan.for_refit(record.best_epoch)
         recalled = _training.RecalledValidation(record.history)
         return self._train(
-            context, self._start(rows), rows, plan, lambda net: record, recalled
-        )
-
-    def _start(self, rows):
-        return start_module(
-            self.estimator, rows, seed=self.seed, n_components=self.n_components
+            context, self.module_of_all, rows, plan, lambda net: record, recalled
         )
 
     def _train(self, context, module, rows, plan, record_of, *more_callbacks):
-        """Return the attributes after training a module."""
-
-        def attributes(net):
-            return self.estimator._fitted_attributes(
-                net, self.X, self.names, self.seed, record_of(net)
-            )
-
+        """Return the net that has trained a module."""
         bridge = _training.SklearnCallbackBridge(
-            self.estimator, context, self.X, attributes
+            self.estimator,
+            context,
+            self.X,
+            lambda net: self._attributes(net, record_of(net)),
         )
         callbacks = [*more_callbacks, *deepcopy(self.skorch_callbacks), bridge]
         net = _training.train(module, rows, plan, callbacks, self.optimizer_state)
         net.forget(bridge, moments=not self.goes_on)
-        return attributes(net)
+        return net
+
+    def _attributes(self, net, record):
+        return self.estimator._fitted_attributes(
+            net, self.X, self.names, self.seed, record
+        )

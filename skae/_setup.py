@@ -250,23 +250,19 @@ def _patience(n_iter_no_change, max_epochs):
     return max(LEAST_PATIENCE, round(PATIENCE_SHARE * max_epochs))
 
 
-def start_module(estimator, rows, *, seed, n_components=None):
+def start_module(estimator, rows, n_components, *, seed):
     """Return a new module: scaled to the training rows, and at its start.
 
-    With the width of the code given, or else the one that the estimator asks for.
+    `n_components` is the estimator's, or a width that has been found already.
     """
-    likelihood = resolve_likelihood(estimator)
-    scaler = fit_scaler(estimator, rows)
-    axes = None
+    scaler, axes = fit_scaler(estimator, rows), None
     if estimator.init == "pca" or not isinstance(n_components, Integral):
         axes = find_axes(estimator, rows, scaler, seed=seed)
-    if n_components is None:
-        n_components = resolve_n_components(estimator, axes)
     module = estimator._make_module(
         n_features=rows.X.shape[1],
-        n_components=n_components,
+        n_components=resolve_n_components(n_components, axes),
         architecture=resolve_architecture(estimator),
-        likelihood=likelihood,
+        likelihood=resolve_likelihood(estimator),
         rng=Rng(seed),
     )
     module.scaler = scaler
@@ -291,14 +287,6 @@ def find_axes(estimator, rows, scaler, *, seed):
     elif not isinstance(n_axes, Integral):
         n_axes = None  # a share of the variance may need any number of them
     return _modules.principal_axes(rows.X, rows.train, scaler, n_axes=n_axes, seed=seed)
-
-
-def find_n_components(estimator, rows, *, seed):
-    """Return the width of the code that suits the training rows."""
-    axes = None
-    if not isinstance(estimator.n_components, Integral):
-        axes = find_axes(estimator, rows, fit_scaler(estimator, rows), seed=seed)
-    return resolve_n_components(estimator, axes)
 
 
 def resume_module(estimator):
@@ -353,9 +341,8 @@ def resolve_scaling(estimator, likelihood, statistics):
     return _modules.choose_scaling(statistics())
 
 
-def resolve_n_components(estimator, axes):
+def resolve_n_components(n_components, axes):
     """Return the width of the code that `n_components` asks for."""
-    n_components = estimator.n_components
     if n_components is None:
         return min(axes.n_components_for(AUTO_SHARE), AUTO_MOST)
     if not isinstance(n_components, Integral):

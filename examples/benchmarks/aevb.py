@@ -90,9 +90,9 @@ def main():
     print_report(
         "Auto-encoding variational Bayes",
         images,
+        make_vae("N", epochs, 0),
         fits,
         claims,
-        settings={"estimator": " ".join(repr(make_vae("N", epochs, 0)).split())},
         quick=arguments.quick,
     )
 

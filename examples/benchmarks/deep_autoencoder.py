@@ -86,9 +86,9 @@ def main():
     print_report(
         "A deep autoencoder of 2006",
         images,
+        make_autoencoder(epochs, 0),
         fits,
         claims,
-        settings={"estimator": " ".join(repr(make_autoencoder(epochs, 0)).split())},
         quick=arguments.quick,
     )
 

@@ -182,12 +182,10 @@ def main():
     print_report(
         "Digits with few labels",
         images,
+        make_vae(0),
         fits,
         claims,
-        settings={
-            "estimator": " ".join(repr(make_vae(0)).split()),
-            "draws of the labels": n_draws,
-        },
+        settings={"draws of the labels": n_draws},
         notes=["Seconds of a classifier are those of a draw of the labels."],
         quick=quick,
     )

@@ -117,12 +117,10 @@ def main():
     print_report(
         "Importance weighted autoencoders",
         images,
+        make_vae(n_draws, epochs, 0),
         fits,
         claims,
-        settings={
-            "estimator": " ".join(repr(make_vae(n_draws, epochs, 0)).split()),
-            "test images": f"{n_rows}, {scoring_draws} draws each",
-        },
+        settings={"test images": f"{n_rows}, {scoring_draws} draws each"},
         quick=quick,
     )
 

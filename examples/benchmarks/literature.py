@@ -8,10 +8,8 @@ concluded from the numbers: does it run?
 """
 
 import argparse
-import os
 import shlex
 import sys
-from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
@@ -19,7 +17,8 @@ import numpy as np
 from sklearn.datasets import fetch_openml, load_digits
 from sklearn.model_selection import train_test_split
 from speed_race import timed
-from speed_report import TOO_SMALL, describe_machine, list_text, table_text
+from speed_report import TOO_SMALL, describe_machine, list_text, table_text, tell
+from tables import data_folder
 
 N_TRAIN = 60_000  # MNIST's own split
 QUICK_EPOCHS = 2
@@ -46,8 +45,7 @@ def load_images(*, quick=False):
         parts = train_test_split(X, y, test_size=500, stratify=y, random_state=0)
         X_train, X_test, y_train, y_test = parts
         return Images("scikit-learn's digits", X_train, y_train, X_test, y_test)
-    beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    path = Path(os.environ.get("SKAE_DATA", beside)) / "mnist.npz"
+    path = data_folder() / "mnist.npz"
     if path.is_file():
         with np.load(path) as file:
             X_train, X_test = grey(file["X_train"]), grey(file["X_test"])
@@ -104,9 +102,7 @@ def timed_fit(model, estimator, X, figures):
 
 def told(fit):
     """Return a fit, having said on standard error that it is done."""
-    figures = {SECONDS: fit.seconds, **fit.figures}
-    said = ", ".join(f"{name}: {value:.2f}" for name, value in figures.items())
-    print(f"{fit.model}, seed {fit.seed}: {said}", file=sys.stderr, flush=True)
+    tell(f"{fit.model}, seed {fit.seed}", {SECONDS: fit.seconds, **fit.figures})
     return fit
 
 
@@ -164,7 +160,9 @@ class Claim(NamedTuple):
     limit: float | None = None  # the worst seed is to stay below
 
 
-def print_report(title, images, fits, claims, *, settings, notes=(), quick=False):
+def print_report(
+    title, images, estimator, fits, claims, *, settings=None, notes=(), quick=False
+):
     """Print what was run, every fit, and what came of the claims, as markdown.
 
     Parameters
@@ -172,12 +170,14 @@ def print_report(title, images, fits, claims, *, settings, notes=(), quick=False
     title : str
         What was repeated.
     images : Images
+        What was fitted to.
+    estimator : transformer of skae
         What was fitted.
     fits : list of Fit
         What was measured.
     claims : list of Claim
         What to put beside the literature.
-    settings : dict
+    settings : dict or None, default=None
         What the figures depend on besides.
     notes : iterable of str, default=()
         Sentences, and tables of a script's own.
@@ -186,7 +186,12 @@ def print_report(title, images, fits, claims, *, settings, notes=(), quick=False
     """
     shapes = f"{images.X_train.shape} and {images.X_test.shape}"
     command = shlex.join(["python", *sys.argv])
-    settings = {"images": f"{images.name}, {shapes}", **settings, **describe_machine()}
+    settings = {
+        "images": f"{images.name}, {shapes}",
+        "estimator": " ".join(repr(estimator).split()),
+        **(settings or {}),
+        **describe_machine(),
+    }
     verdict = TOO_SMALL if quick else "The verdict is that of the worst seed."
     parts = [
         f"# {title}",

@@ -21,6 +21,7 @@ import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import islice, product
 from multiprocessing import get_context
 
 import numpy as np
@@ -29,7 +30,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from speed_race import timed
-from speed_report import TOO_SMALL, describe_machine, list_text
+from speed_report import TOO_SMALL, describe_machine, list_text, tell
 from tables import BUNDLED, load_table, table_names
 
 from skae import AutoencoderTransformer, VAETransformer
@@ -179,41 +180,48 @@ def try_table(name, seed, claims, *, quick=False):
         scaling = pca.scaling
         if pca.is_singular:
             notes.append("PCA discards nothing but rounding: not compared")
-    said = ", ".join(f"{figure}: {value:.3g}" for figure, value in figures.items())
-    print(f"{name}, seed {seed}: {said}", file=sys.stderr, flush=True)
+    tell(f"{name}, seed {seed}", figures)
     return Trial(X.shape, n_components, scaling, figures, notes)
 
 
-def single_thread():
-    """Have the processes to come compute with one thread each."""
+def run_in_processes(function, jobs, n_jobs):
+    """Return what a function returns for each tuple of arguments, in their order.
+
+    The processes compute with one thread each.
+    """
     for library in ("OMP", "MKL", "OPENBLAS"):
-        os.environ[f"{library}_NUM_THREADS"] = "1"
+        os.environ[f"{library}_NUM_THREADS"] = "1"  # a library looks when it is loaded
+    spawn = get_context("spawn")  # torch does not survive a fork
+    with ProcessPoolExecutor(n_jobs, mp_context=spawn) as pool:
+        return list(pool.map(function, *zip(*jobs, strict=True)))
 
 
 def try_tables(names, n_seeds, claims, *, n_jobs, quick=False):
     """Return the trials of every table, a list of each."""
-    single_thread()
     try_one = partial(try_table, claims=claims, quick=quick)
-    spawn = get_context("spawn")  # torch does not survive a fork
-    with ProcessPoolExecutor(n_jobs, mp_context=spawn) as pool:
-        seeds = range(n_seeds)
-        runs = {name: [pool.submit(try_one, name, s) for s in seeds] for name in names}
-        return {
-            name: [run.result() for run in of_table] for name, of_table in runs.items()
-        }
+    trials = iter(run_in_processes(try_one, product(names, range(n_seeds)), n_jobs))
+    return {name: list(islice(trials, n_seeds)) for name in names}
 
 
 # -- command line ----------------------------------------------------------------------
 
 
-def parse(arguments=None):
-    """Return the arguments; a quick run has one seed and small tables."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seeds", type=int, default=3, help="fits; default: 3")
+def make_parser(doc, *, n_seeds):
+    """Return a parser of the arguments that recipe.py has too."""
+    parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
+    parser.add_argument(
+        "--seeds", type=int, default=n_seeds, help="fits; default: %(default)s"
+    )
     parser.add_argument("--tables", nargs="+", metavar="NAME", help="default: all")
-    parser.add_argument("--claims", nargs="+", type=int, choices=CLAIMS, default=CLAIMS)
     parser.add_argument("--jobs", type=int, default=2, help="processes; default: 2")
     parser.add_argument("--quick", action="store_true", help="tiny: does it run?")
+    return parser
+
+
+def parse(arguments=None):
+    """Return the arguments; a quick run has one seed and small tables."""
+    parser = make_parser(__doc__, n_seeds=3)
+    parser.add_argument("--claims", nargs="+", type=int, choices=CLAIMS, default=CLAIMS)
     parsed = parser.parse_args(arguments)
     known = list(BUNDLED) if parsed.quick else table_names()
     if unknown := set(parsed.tables or ()) - set(known):

@@ -198,9 +198,9 @@ def main():
     print_report(
         "The VAE among PyTorch's examples",
         images,
+        make_vae(epochs, 0),
         fits,
         claims,
-        settings={"estimator": " ".join(repr(make_vae(epochs, 0)).split())},
         notes=[curve_text(curve.losses, loop_losses[0])],
         quick=arguments.quick,
     )

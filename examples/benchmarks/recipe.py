@@ -12,19 +12,17 @@ AutoencoderTransformer and PCA, below 1 where the autoencoder is better, and the
 VAETransformer over PCA in nats per row.
 """
 
-import argparse
-import sys
 import warnings
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from functools import partial
+from itertools import product
 
 import numpy as np
-from never_worse_than_pca import ScaledPCA, choose_size, single_thread
+from never_worse_than_pca import ScaledPCA, choose_size, make_parser, run_in_processes
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from speed_race import timed
-from speed_report import describe_machine, list_text
+from speed_report import describe_machine, list_text, table_text, tell
 from tables import FACES, load_table, table_names
 
 import skae._training._course as _course
@@ -62,7 +60,7 @@ Ratio of squared errors, autoencoder over PCA: geometric mean, largest, share ab
 bounded by {MOST_NATS:g}, smallest, share below {LEAST_GAIN}. Seconds of both fits."""
 
 
-def measure(name, variant, seed, quick):
+def measure(variant, name, seed, *, quick):
     """Return ratio, gain and seconds of a variant on a table."""
     rows, _ = train_test_split(load_table(name), test_size=0.3, random_state=seed)
     X, X_test = train_test_split(rows, test_size=0.25, random_state=seed)
@@ -80,8 +78,13 @@ def measure(name, variant, seed, quick):
             fitted.append(estimator)
     ae, vae = fitted
     pca = ScaledPCA(ae, X)
-    ratio = pca.error_of(ae, X_test) / pca.error(X_test)
-    return ratio, vae.score(X_test) - ScaledPCA(vae, X).score(X_test), seconds
+    figures = {
+        "ratio": pca.error_of(ae, X_test) / pca.error(X_test),
+        "gain": vae.score(X_test) - ScaledPCA(vae, X).score(X_test),
+        "seconds": seconds,
+    }
+    tell(f"{variant}, {name}, seed {seed}", figures)
+    return list(figures.values())
 
 
 @contextmanager
@@ -97,24 +100,17 @@ def recipe_changed(constants):
 
 def measure_all(names, variants, n_seeds, n_jobs, quick):
     """Return the figures of every variant, (n_tables, n_seeds, 3) each."""
-    jobs = [(v, n, s) for v in variants for n in names for s in range(n_seeds)]
-    spawn = get_context("spawn")  # threads of torch do not survive a fork
-    with ProcessPoolExecutor(n_jobs, spawn, initializer=single_thread) as pool:
-        futures = [pool.submit(measure, n, v, s, quick) for v, n, s in jobs]
-        figures = []
-        for (variant, name, seed), future in zip(jobs, futures, strict=True):
-            figures.append(future.result())
-            said = ", ".join(f"{value:.3g}" for value in figures[-1])
-            print(f"{variant}, {name}, {seed}: {said}", file=sys.stderr, flush=True)
+    jobs = product(variants, names, range(n_seeds))
+    figures = run_in_processes(partial(measure, quick=quick), jobs, n_jobs)
     shape = (len(variants), len(names), n_seeds, 3)
     return dict(zip(variants, np.reshape(figures, shape), strict=True))
 
 
-def row_text(variant, figures):
+def cells_of(variant, figures):
     """Return the line of a variant: figures are (n_tables, n_seeds, 3)."""
     ratios, gains, seconds = np.moveaxis(figures, -1, 0)
     bounded = np.clip(gains, -MOST_NATS, MOST_NATS)
-    cells = [
+    return [
         variant,
         f"{np.exp(np.log(ratios).mean()):.3f}",
         f"{ratios.max():.2f}",
@@ -125,17 +121,12 @@ def row_text(variant, figures):
         f"{(gains < LEAST_GAIN).mean():.0%}",
         f"{seconds.sum() / ratios.size:.1f}",
     ]
-    return "| " + " | ".join(cells) + " |"
 
 
 def main():
     """Measure, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=2)
+    parser = make_parser(__doc__, n_seeds=1)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
-    parser.add_argument("--tables", nargs="+", default=None)
-    parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     names = options.tables or [name for name in table_names() if name != FACES]
     if options.quick:
@@ -145,10 +136,9 @@ def main():
     )
     print(f"{list_text(describe_machine())}\n")
     print(f"{len(names)} tables, {options.seeds} seeds.\n\n{LEGEND}\n")
-    print("| | ratio | worst | above | gain | bounded | worst | below | seconds |")
-    print("| --- |" + " --- |" * 8)
-    for variant, values in figures.items():
-        print(row_text(variant, values))
+    headers = ["", "ratio", "worst", "above", "gain", "bounded", "worst", "below"]
+    lines = [cells_of(*item) for item in figures.items()]
+    print(table_text([*headers, "seconds"], lines))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ come with scikit-learn are used. See docs/scaling.md for what came out.
 """
 
 import argparse
-import os
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +17,7 @@ from sklearn import datasets
 from sklearn.metrics import r2_score, recall_score, roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.preprocessing import minmax_scale
+from tables import data_folder
 
 from skae._modules import Scaler, choose_scaling, column_statistics, principal_axes
 
@@ -111,13 +110,6 @@ def folder_sets(folder):
     titanic = pd.read_csv(folder / "titanic.csv")[columns].dropna()
     survived = titanic.pop("survived").to_numpy(int)
     yield Dataset("titanic", OWN, titanic.to_numpy(float), survived)
-
-
-def data_folder():
-    """Return the folder of the data, or None."""
-    beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    folder = Path(os.environ.get("SKAE_DATA", beside))
-    return folder if folder.is_dir() else None
 
 
 # -- what a scaling is worth -----------------------------------------------------------
@@ -384,8 +376,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="scikit-learn's sets only")
     quick = parser.parse_args().quick
-    folder = None if quick else data_folder()
-    sets = [*bundled_sets(), *([] if folder is None else folder_sets(folder))]
+    sets, folder = list(bundled_sets()), data_folder()
+    if folder.is_dir() and not quick:
+        sets += folder_sets(folder)
     results = []
     for dataset in sets:
         measured = [measure(dataset, seed) for seed in range(1 if quick else 3)]

@@ -23,7 +23,6 @@ them down.
 
 import argparse
 import math
-import os
 import shlex
 import sys
 from contextlib import contextmanager, nullcontext
@@ -69,6 +68,7 @@ from speed_report import (
     slope,
     targets_text,
 )
+from tables import data_folder
 from threadpoolctl import threadpool_limits
 
 QUICK_ROWS = 500
@@ -162,8 +162,7 @@ def tabular_rows(n_rows, n_features=30, n_causes=8, n_hidden=16, noise=0.1):
 
 def image_rows(n_rows):
     """Return digits, pixels centred and divided by one number, and their name."""
-    beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    path = Path(os.environ.get("SKAE_DATA", beside)) / "mnist.npz"
+    path = data_folder() / "mnist.npz"
     if not path.is_file():
         return tabular_rows(n_rows, 784), "made-up rows"
     X = np.load(path)["X_train"][:n_rows].reshape(n_rows, -1).astype(np.float32)

@@ -5,6 +5,7 @@ import operator
 import os
 import platform
 import re
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,13 @@ import torch
 from speed_race import ratio
 
 TOO_SMALL = "Sizes too small for a verdict."
+
+
+def tell(what, figures):
+    """Say on standard error what was measured, before there is a report."""
+    said = ", ".join(f"{name}: {value:.5g}" for name, value in figures.items())
+    print(f"{what}: {said}", file=sys.stderr, flush=True)
+
 
 # -- targets ---------------------------------------------------------------------------
 

@@ -22,16 +22,14 @@ FACES = "olivetti"
 
 
 def data_folder():
-    """Return the folder of the data, or None."""
-    beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    folder = Path(os.environ.get("SKAE_DATA", beside))
-    return folder if folder.is_dir() else None
+    """Return where the folder of the data should be."""
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
+    return Path(os.environ.get("SKAE_DATA", beside))
 
 
 def table_names():
     """Return the names of all tables that there are."""
-    folder = data_folder()
-    files = [] if folder is None else (folder / "adbench").glob("*.npz")
+    files = (data_folder() / "adbench").glob("*.npz")
     numbered = sorted((int(f.stem.partition("_")[0]), f.stem) for f in files)
     return [*BUNDLED, *(name for _, name in numbered), FACES]
 
@@ -48,20 +46,19 @@ def load_table(name):
     -------
     ndarray of shape (n_rows, n_features)
     """
-    folder = data_folder()
     if name in BUNDLED:
         X = BUNDLED[name]().data
     elif name == FACES:
-        X = _load_faces(folder)
+        X = _load_faces()
     else:
-        X = np.load(folder / "adbench" / f"{name}.npz")["X"]
+        X = np.load(data_folder() / "adbench" / f"{name}.npz")["X"]
     if len(X) > MOST_ROWS:
         X = X[np.random.RandomState(0).permutation(len(X))[:MOST_ROWS]]
     return X.astype(np.float64)
 
 
-def _load_faces(folder):
-    path = None if folder is None else folder / f"{FACES}.npz"
-    if path is not None and path.exists():
+def _load_faces():
+    path = data_folder() / f"{FACES}.npz"
+    if path.is_file():
         return np.load(path)["X"].reshape(400, -1)
     return datasets.fetch_olivetti_faces().data

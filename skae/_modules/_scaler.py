@@ -46,15 +46,20 @@ def iterate_chunks(X, rows=None, min_rows=1):
         yield np.ascontiguousarray(chunk, dtype=np.float64)
 
 
-def column_statistics(X, rows=None):
-    """Return the `ColumnStatistics` of X, or of the given rows of it."""
+def column_ranges(X, rows=None):
+    """Return mean, minimum and maximum of the columns of X, or of given rows of it."""
     n_rows = len(X) if rows is None else len(rows)
     total, minimum, maximum = 0.0, np.inf, -np.inf
     for chunk in iterate_chunks(X, rows):
         total = total + chunk.sum(axis=0)
         minimum = np.minimum(minimum, chunk.min(axis=0))
         maximum = np.maximum(maximum, chunk.max(axis=0))
-    mean = np.clip(total / n_rows, minimum, maximum)
+    return np.clip(total / n_rows, minimum, maximum), minimum, maximum
+
+
+def column_statistics(X, rows=None):
+    """Return the `ColumnStatistics` of X, or of the given rows of it."""
+    mean, minimum, maximum = column_ranges(X, rows)
     # Deviations are measured in units of the range, so that the squares of tiny
     # values do not vanish.
     span = np.where(maximum > minimum, maximum - minimum, 1.0)
@@ -62,6 +67,7 @@ def column_statistics(X, rows=None):
         np.square((chunk - mean) / span).sum(axis=0)
         for chunk in iterate_chunks(X, rows)
     )
+    n_rows = len(X) if rows is None else len(rows)
     std = span * np.sqrt(squares / n_rows)
     largest = np.maximum(np.abs(minimum), np.abs(maximum))
     std = np.where(std <= CONSTANT_TOLERANCE * largest, 0.0, std)

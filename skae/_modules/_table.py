@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from skae._modules._scaler import CONSTANT_TOLERANCE, iterate_chunks
+from skae._modules._scaler import CONSTANT_TOLERANCE, column_ranges, iterate_chunks
 
 # Numbers that are kept between passes over X: 64 MB of float32.
 KEPT_CELLS = 2**24
@@ -23,12 +23,7 @@ class Table:
         self.X, self.rows = X, rows
         self.shape = (len(X) if rows is None else len(rows), X.shape[1])
         center, scale = scaler.center.numpy(), scaler.scale.numpy()
-        total, lowest, highest = 0.0, np.inf, -np.inf
-        for chunk in iterate_chunks(X, rows):
-            total = total + chunk.sum(axis=0)
-            lowest = np.minimum(lowest, chunk.min(axis=0))
-            highest = np.maximum(highest, chunk.max(axis=0))
-        self.center = np.clip(total / self.shape[0], lowest, highest)
+        self.center, lowest, highest = column_ranges(X, rows)
         self.mean = (self.center - center) / scale
         reach = np.maximum(highest - self.center, self.center - lowest)
         size = np.maximum(np.abs(lowest), np.abs(highest))
