@@ -3,6 +3,9 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
+# Below this a law of Student's with one over so many degrees of freedom is normal.
+LIGHTEST_TAIL = 1e-6
+
 
 def draw_seed(random_state):
     """Return one int seed drawn from `random_state` (int, RandomState or None)."""
@@ -65,6 +68,18 @@ class Rng:
 
         generator = self.generator(probabilities.device)
         return torch.bernoulli(probabilities, generator=generator)
+
+    def t_stretch_like(self, tails):
+        """Return what makes standard normal noise that of Student's t laws.
+
+        The square root of degrees of freedom over a chi-square draw; one over the
+        degrees of freedom is given, and 0 leaves the noise as it is.
+        """
+        import torch
+
+        halves = 0.5 / tails.clamp(min=LIGHTEST_TAIL)
+        draws = torch._standard_gamma(halves, generator=self.generator(tails.device))
+        return torch.where(tails < LIGHTEST_TAIL, 1.0, (halves / draws).sqrt())
 
     def get_state(self):
         """Return the state of every stream, as bytes by device name."""

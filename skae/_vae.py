@@ -12,9 +12,14 @@ from skae._random import Rng, draw_seed
 from skae._setup import check_support
 from skae._sklearn import Integral, Interval, Real, StrOptions
 from skae._validation import check_count, check_overflow
-from skae.likelihoods import Bernoulli, Gaussian, Laplace, Likelihood
+from skae.likelihoods import Bernoulli, Calibrated, Gaussian, Laplace, Likelihood
 
-LIKELIHOODS = {"gaussian": Gaussian(), "laplace": Laplace(), "bernoulli": Bernoulli()}
+LIKELIHOODS = {
+    "calibrated": Calibrated(),
+    "gaussian": Gaussian(),
+    "laplace": Laplace(),
+    "bernoulli": Bernoulli(),
+}
 
 # Draws from the posterior behind `score_samples`.
 N_SCORING_DRAWS = 64
@@ -44,10 +49,12 @@ class VAETransformer(BaseAutoencoder):
         most 64.
     architecture : {"auto", "mlp"} or Architecture, default="auto"
         The networks beside the linear paths; "mlp" is `MLP()`.
-    likelihood : {"gaussian", "laplace", "bernoulli"} or Likelihood, \
-            default="gaussian"
+    likelihood : {"calibrated", "gaussian", "laplace", "bernoulli"} or Likelihood, \
+            default="calibrated"
         The law of a row given its code. "gaussian" and "laplace" learn one scale for
-        all features; "bernoulli" needs X in [0, 1].
+        all features. "calibrated" trains the networks like "gaussian", and describes
+        what they leave by a Student t law of each column, to score and sample by.
+        "bernoulli" needs X in [0, 1].
     beta : float, default=1.0
         Weight of the KL term [2]_; 0 is an autoencoder with noise in its code.
     kl_warmup : float, default=0.0
@@ -198,7 +205,7 @@ class VAETransformer(BaseAutoencoder):
         n_components=None,
         *,
         architecture="auto",
-        likelihood="gaussian",
+        likelihood="calibrated",
         beta=1.0,
         kl_warmup=0.0,
         free_bits=0.0,

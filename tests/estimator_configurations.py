@@ -118,7 +118,11 @@ AUTOENCODER = {
 VAE = {
     "laplace": {"likelihood": "laplace"},
     "beta, warm-up, free bits": {"beta": 4.0, "kl_warmup": 0.5, "free_bits": 0.1},
-    "monte carlo": {"elbo": "monte_carlo", "n_draws": 3},
+    "gaussian, monte carlo": {
+        "likelihood": "gaussian",
+        "elbo": "monte_carlo",
+        "n_draws": 3,
+    },
     "importance weighted": {
         "elbo": "importance_weighted",
         "n_draws": 3,

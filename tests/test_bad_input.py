@@ -28,7 +28,7 @@ from skae.architectures import MLP
 
 N_ROWS, NAMES = 40, ["a", "b", "c", "d"]
 LOSSES = ["squared_error", "absolute_error", "binary_cross_entropy"]
-LIKELIHOODS = ["gaussian", "laplace", "bernoulli"]
+LIKELIHOODS = ["calibrated", "gaussian", "laplace", "bernoulli"]
 ACTIVATIONS = ["elu", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "tanh"]
 
 FITTING = ["fit", "partial_fit"]

@@ -17,7 +17,7 @@ from skae._training._flat import FlatParameters
 from skae._training._gradients import CapturedGradients, DenseGradients
 from skae._training._net import AutoencoderNet
 from skae.architectures import MLP
-from skae.likelihoods import Gaussian
+from skae.likelihoods import Calibrated, Gaussian
 
 needs_gpu = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="needs a CUDA device, and there is none"
@@ -81,12 +81,13 @@ def graphs(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [AutoencoderModule, VAEModule])
+@pytest.mark.parametrize("likelihood", [Gaussian(), Calibrated()], ids=str)
 def test_captured_steps_give_the_gradients_and_the_noise_of_steps_one_by_one(
-    kind, graphs
+    kind, likelihood, graphs
 ):
     module = kind(
         n_features=7, n_components=3, architecture=MLP((5,), dropout=0.2),
-        likelihood=Gaussian(), rng=Rng(0), **(OBJECTIVE if kind is VAEModule else {}),
+        likelihood=likelihood, rng=Rng(0), **(OBJECTIVE if kind is VAEModule else {}),
     ).train()  # fmt: skip
     one_by_one = DenseGradients(FlatParameters(copy.deepcopy(module)))
     captured = CapturedGradients(DenseGradients(FlatParameters(module)))

@@ -31,9 +31,9 @@ def test_an_estimator_needs_no_torch_until_it_is_fitted():
         from sklearn.pipeline import make_pipeline
         from skae import AutoencoderTransformer, VAETransformer
         from skae.architectures import MLP
-        from skae.likelihoods import Bernoulli, Gaussian, Laplace
+        from skae.likelihoods import Bernoulli, Calibrated, Gaussian, Laplace
 
-        for likelihood in (Bernoulli(), Gaussian(), Laplace()):
+        for likelihood in (Bernoulli(), Calibrated(), Gaussian(), Laplace()):
             vae = VAETransformer(architecture=MLP(), likelihood=likelihood)
             vae = clone(vae).set_params(architecture__dropout=0.5, optimizer="sgd")
             assert vae.get_params()["architecture__dropout"] == 0.5

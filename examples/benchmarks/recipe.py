@@ -42,6 +42,7 @@ VARIANTS = {
     "no averaging": ({}, {"AVERAGE_POWER": 1e9, "MOST_AVERAGED": 10**9}),
     "step size 1e-3": ({"lr": 1e-3}, {}),
     "step size 4e-3": ({"lr": 4e-3}, {}),
+    "one normal law for all columns": ({"likelihood": "gaussian"}, {}),
     "no refit": ({"refit": False}, {}),
     "a tenth held out": ({"validation_fraction": 0.1}, {}),
     "dropout 0.1": ({"architecture__dropout": 0.1}, {}),
@@ -72,7 +73,9 @@ def measure(variant, name, seed, *, quick):
     with recipe_changed(constants), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for cls in (AutoencoderTransformer, VAETransformer):
-            estimator = cls(choose_size(X), **common).set_params(**parameters)
+            estimator = cls(choose_size(X), **common)
+            known = estimator.get_params()
+            estimator.set_params(**{k: v for k, v in parameters.items() if k in known})
             _, times = timed(estimator.fit, X)
             seconds += times["wall"]
             fitted.append(estimator)

@@ -87,7 +87,8 @@ class AutoencoderModule(nn.Module):
 
     def _start_likelihood(self, noise_variance):
         for name, value in self.likelihood.initial_parameters(noise_variance).items():
-            self.likelihood_parameters[name] = nn.Parameter(torch.tensor(value))
+            shape = (self.n_features,) if name in self.likelihood.per_feature else ()
+            self.likelihood_parameters[name] = nn.Parameter(torch.full(shape, value))
 
     # -- training, in network space --------------------------------------------
 

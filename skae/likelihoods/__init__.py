@@ -2,7 +2,8 @@
 
 from skae.likelihoods._base import Likelihood, Surrogate
 from skae.likelihoods._bernoulli import Bernoulli
+from skae.likelihoods._calibrated import Calibrated
 from skae.likelihoods._gaussian import Gaussian
 from skae.likelihoods._laplace import Laplace
 
-__all__ = ["Bernoulli", "Gaussian", "Laplace", "Likelihood", "Surrogate"]
+__all__ = ["Bernoulli", "Calibrated", "Gaussian", "Laplace", "Likelihood", "Surrogate"]

@@ -36,6 +36,9 @@ class Likelihood(BaseEstimator, ABC):
     #: Whether X may be shifted and rescaled before the law is applied to it.
     scalable = True
 
+    #: Names of the learned parameters that every feature has one of.
+    per_feature = ()
+
     def initial_parameters(self, noise_variance=1.0):
         """Return the learned parameters at the start.
 
@@ -101,7 +104,7 @@ class Likelihood(BaseEstimator, ABC):
             Factor of everything that the operations set.
         out : Tensor of shape (..., K)
             Where to put the log-likelihood of each network, in nats.
-        parameters, gradients : dict of str to Tensor of shape (K,)
+        parameters, gradients : dict of str to Tensor of shape (K,) or (K, n_features)
             The learned parameters, and where to put the gradients by them.
 
         Returns

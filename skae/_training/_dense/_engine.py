@@ -17,9 +17,9 @@ from skae._modules._vae import LOG_VAR_RANGE, VAEModule, VAEOutput
 from skae._training._dense._layers import RULES, DensePaths
 from skae._training._dense._onednn import linear_layer
 from skae.architectures._layers import Dropout, Sequence
-from skae.likelihoods import Bernoulli, Gaussian, Laplace
+from skae.likelihoods import Bernoulli, Calibrated, Gaussian, Laplace
 
-LIKELIHOODS = (Gaussian, Laplace, Bernoulli)
+LIKELIHOODS = (Calibrated, Gaussian, Laplace, Bernoulli)
 
 HOOKS = (
     "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks",
