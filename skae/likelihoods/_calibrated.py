@@ -1,10 +1,9 @@
 """Normal law to learn by, Student's t law of each column to score by."""
 
-import math
 from functools import partial
 
 from skae.likelihoods._gaussian import Gaussian
-from skae.likelihoods._location_scale import HALF_LOG_2_PI, SMALLEST_SCALE
+from skae.likelihoods._location_scale import HALF_LOG_2_PI, LOG_SMALLEST_SCALE
 
 # One over the degrees of freedom is called the tail: 0 is the normal law, and below a
 # half the law has a variance.
@@ -178,9 +177,6 @@ class ColumnLaws:
         by_tail.addcmul_(pull, shares.sub_(logs).div_(safe), value=-0.5)
         by_tail.mul_(self.weight).mul_(_tail_slopes(self.bends))
         self.bends_grad.copy_(by_tail)
-
-
-LOG_SMALLEST_SCALE = math.log(SMALLEST_SCALE)
 
 
 def _log_scales(log_scale, log_ratios):

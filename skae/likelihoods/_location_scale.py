@@ -12,6 +12,7 @@ from skae.likelihoods._base import Likelihood, Surrogate
 # Rows that lie exactly in a low-dimensional space would drive a learned scale to
 # zero and the likelihood to infinity; in network space the data has variance 1.
 SMALLEST_SCALE = 1e-3
+LOG_SMALLEST_SCALE = math.log(SMALLEST_SCALE)
 
 HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 
@@ -104,16 +105,15 @@ class LocationScale(Likelihood):
         import torch
 
         log, factor, volume, mask = params.new_empty(4, len(params))  # (K,) each
-        floor = math.log(SMALLEST_SCALE)
         return [
-            partial(torch.clamp, log_scale, floor, out=log),
+            partial(torch.clamp, log_scale, LOG_SMALLEST_SCALE, out=log),
             partial(torch.mul, log, -self.power, out=factor),
             factor.exp_,
             partial(factor.mul_, weight),
             partial(params.mul_, factor[:, None, None]),
             partial(moment.mul_, factor),
             partial(torch.sub, moment, n_nats, out=grad),
-            partial(torch.ge, log_scale, floor, out=mask),
+            partial(torch.ge, log_scale, LOG_SMALLEST_SCALE, out=mask),
             partial(grad.mul_, mask),  # at the floor: no slope
             partial(torch.add, log, self.log_normaliser, out=volume),
             partial(volume.mul_, -n_nats),
@@ -142,4 +142,4 @@ class LocationScale(Likelihood):
     def _log_scale(self, params, log_scale):
         if log_scale is None:
             return params.new_tensor(math.log(self.scale))
-        return log_scale.clamp(min=math.log(SMALLEST_SCALE))
+        return log_scale.clamp(min=LOG_SMALLEST_SCALE)
