@@ -50,7 +50,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         Where training starts.
     optimizer : str, type or partial, default="adamw"
         Name or class of a `torch.optim` optimiser, or a `functools.partial` of one.
-    lr : float, default=2e-3
+    lr : float, default=4e-3
         Step size; with `schedule="auto"` the highest one.
     weight_decay : float, default=0.0
         Weight decay of the optimiser.
@@ -60,8 +60,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         averages the weights. "constant" does nothing of the kind, as suits
         `callbacks` that set the step size.
     max_epochs : int or "auto", default="auto"
-        Most passes over the training rows; "auto" makes about 5,000 steps of them,
-        in 100 to 300 passes, but at most 25,000 steps.
+        Most passes over the training rows; "auto" makes about 10,000 steps of them,
+        in 100 to 600 passes, but at most 25,000 steps.
     batch_size : int or "auto", default="auto"
         Most rows of a batch; "auto" is a sixteenth of the training rows, between 16
         and 256.
@@ -73,7 +73,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         Share of rows to hold out; "auto" holds out a tenth, but at least 64 rows or a
         third of a small table, and at most 2,000.
     n_iter_no_change : int or "auto", default="auto"
-        Epochs without improvement after which training stops; "auto" is half of
+        Epochs without improvement after which training stops; "auto" is a third of
         `max_epochs`, and at least 10.
     tol : float, default=1e-4
         Smallest improvement that counts, in nats per row.
@@ -160,7 +160,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         scale="auto",
         init="pca",
         optimizer="adamw",
-        lr=2e-3,
+        lr=4e-3,
         weight_decay=0.0,
         schedule="auto",
         max_epochs="auto",

@@ -40,12 +40,12 @@ MOST_REFIT_ROWS = 10_000
 
 # `max_epochs="auto"` asks for this many steps, within bounds of epochs, and for no
 # more than the most.
-AUTO_STEPS, MOST_STEPS = 5_000, 25_000
-AUTO_EPOCHS = (100, 300)
+AUTO_STEPS, MOST_STEPS = 10_000, 25_000
+AUTO_EPOCHS = (100, 600)
 
 # `n_iter_no_change="auto"` is this share of `max_epochs`, and at least that many: with
-# the noise of the first half the loss of a narrow table may well be above the start.
-PATIENCE_SHARE, LEAST_PATIENCE = 0.5, 10
+# the noise of the first epochs the loss of a narrow table may well be above the start.
+PATIENCE_SHARE, LEAST_PATIENCE = 1 / 3, 10
 
 # `batch_size="auto"` makes this many batches of an epoch, within bounds.
 AUTO_BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 16, 16, 256

@@ -28,6 +28,7 @@ from skae.architectures import MLP
 
 N_ROWS, NAMES = 40, ["a", "b", "c", "d"]
 LOSSES = ["squared_error", "absolute_error", "binary_cross_entropy"]
+ELBOS = ["analytic", "monte_carlo", "importance_weighted"]
 LIKELIHOODS = ["calibrated", "gaussian", "laplace", "bernoulli"]
 ACTIVATIONS = ["elu", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "tanh"]
 
@@ -845,7 +846,7 @@ REFUSED_BY_VAE = [
     ),
     ("free_bits", NO_FLOATS, NOT_NEGATIVE),
     ("n_draws", [0, -1, 1.5, None, True], POSITIVE_INT),
-    ("elbo", ["exact", None], one_of(["analytic", "monte_carlo"])),
+    ("elbo", ["exact", None], one_of(ELBOS)),
 ]
 
 

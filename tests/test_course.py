@@ -267,9 +267,9 @@ def test_the_constant_course_is_the_bare_optimiser(estimator):
 @pytest.mark.parametrize(
     ("n_rows", "n_epochs"),
     [
-        (20, 300),  # 2 batches of 16: as often as is allowed
-        (1_600, 300),  # 16 batches of 100
-        (6_400, 200),  # 25 batches of 256
+        (20, 600),  # 2 batches of 16: as often as is allowed
+        (1_600, 600),  # 16 batches of 100: 10,000 steps, nearly
+        (6_400, 400),  # 25 batches of 256
         (25_600, 100),  # 100 batches
         (256_000, 25),  # 1,000 batches: 25,000 steps
         (25_600_000, 1),
@@ -281,7 +281,7 @@ def test_the_number_of_epochs_suits_the_table(n_rows, n_epochs):
 
 
 @pytest.mark.parametrize(
-    ("max_epochs", "patience"), [(1, 10), (20, 10), (40, 20), (300, 150)]
+    ("max_epochs", "patience"), [(1, 10), (20, 10), (60, 20), (300, 100)]
 )
 def test_patience_is_a_share_of_the_course(max_epochs, patience):
     assert _setup._patience("auto", max_epochs) == patience

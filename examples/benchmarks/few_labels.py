@@ -38,6 +38,7 @@ from literature import (
     QUICK_EPOCHS,
     Claim,
     Fit,
+    developing,
     load_images,
     make_parser,
     parse,
@@ -54,7 +55,7 @@ from speed_race import timed
 
 from skae import VAETransformer
 
-N_COMPONENTS, N_DRAWS, N_DEVELOP = 50, 5, 10_000
+N_COMPONENTS, N_DRAWS = 50, 5
 PUBLISHED = {100: 11.82, 600: 5.72, 1000: 4.24, 3000: 3.49}
 QUICK_LABELS, QUICK_DRAWS = (100, 600), 2
 UNKNOWN = -1  # scikit-learn's label of a row without one
@@ -134,16 +135,6 @@ def classify(vae, images, classifiers, numbers_of_labels, n_draws):
         figures = {"error, %": fmean(errors), "worst draw, %": max(errors)}
         model = f"{name}, labels: {n_labels}"
         yield told(Fit(model, vae.random_state, None, fmean(seconds), figures))
-
-
-def developing(images):
-    """Return the training images alone, the last of them in place of test images."""
-    n_test = min(N_DEVELOP, len(images.X_train) // 5)
-    X_train, X_test = np.split(images.X_train, [-n_test])
-    y_train, y_test = np.split(images.y_train, [-n_test])
-    return images._replace(
-        X_train=X_train, X_test=X_test, y_train=y_train, y_test=y_test
-    )
 
 
 def main():

@@ -20,7 +20,7 @@ from speed_race import timed
 from speed_report import TOO_SMALL, describe_machine, list_text, table_text, tell
 from tables import data_folder
 
-N_TRAIN = 60_000  # MNIST's own split
+N_TRAIN, N_DEVELOP = 60_000, 10_000  # MNIST's own split, and one to choose by
 QUICK_EPOCHS = 2
 SECONDS = "seconds"  # the name of a figure that every fit has
 
@@ -55,6 +55,14 @@ def load_images(*, quick=False):
         X_train, X_test = grey(X[:N_TRAIN]), grey(X[N_TRAIN:])
         y_train, y_test = np.split(y.astype(int), [N_TRAIN])
     return Images("MNIST", X_train, y_train, X_test, y_test)
+
+
+def developing(images):
+    """Return the training images alone, the last of them in place of test images."""
+    n_test = min(N_DEVELOP, len(images.X_train) // 5)
+    X_train, X_test = np.split(images.X_train, [-n_test])
+    y_train, y_test = np.split(images.y_train, [-n_test])
+    return Images(f"{images.name} for training", X_train, y_train, X_test, y_test)
 
 
 def grey(levels):
