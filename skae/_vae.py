@@ -315,7 +315,7 @@ class VAETransformer(BaseAutoencoder):
         -------
         mean, std : ndarray of shape (n_samples, n_components_)
             Of the independent normal laws of the components; `mean` is what
-            `transform` returns.
+            `transform` returns. The prior's `std` is 1, and none is above e = 2.72.
         """
         return self._map(X, "encode_distribution")
 

@@ -37,6 +37,21 @@ def make_rows(n_rows=40, seed=1):
     return torch.from_numpy(np.random.RandomState(seed).normal(size=(n_rows, 6)))
 
 
+def test_a_row_far_out_does_not_cost_as_much_as_an_extrapolated_variance():
+    module = make_module()
+    U = make_rows()
+    with torch.no_grad():
+        module.encoder.linear.weight.zero_()
+        module.encoder.network.output.weight.zero_()
+        module.encoder.linear.weight[2:] = 1.0  # log-variances
+        U[0] = 1e3
+    std = module.encode_distribution(U)[1]
+    kl = module.mean_and_kl(U)[1]  # the means are 0
+    variance = np.exp(2.0)
+    torch.testing.assert_close(std[0].square(), torch.full((2,), variance).double())
+    assert kl[0].max() <= 0.5 * (variance - 1 - 2) + 1e-12
+
+
 def test_kl_of_a_shifted_normal_is_half_a_nat():
     one, zero = torch.ones(1), torch.zeros(1)
     assert kl_to_standard_normal(one, zero).item() == 0.5
