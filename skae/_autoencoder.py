@@ -1,13 +1,17 @@
 """The autoencoder as a scikit-learn transformer."""
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from skae import _modules, _training
 from skae._base import BaseAutoencoder
 from skae._sklearn import StrOptions
 from skae._validation import check_overflow
+from skae.corruptions import Corruption
+from skae.corruptions._chain import as_corruption
 from skae.likelihoods import Bernoulli, Gaussian, Laplace, Likelihood
+from skae.penalties import Penalty
 
 LOSSES = {
     "squared_error": Gaussian(scale=1.0),
@@ -37,6 +41,14 @@ class AutoencoderTransformer(BaseAutoencoder):
         What a reconstruction error costs, in nats: the negative log-likelihood of
         the normal or Laplace law of scale 1 in network space, or of the Bernoulli
         law on logits, for which X must lie in [0, 1].
+    corruption : Corruption, callable, list or None, default=None
+        What spoils the rows that the encoder sees in training, while the loss
+        compares with the clean ones: a class of `skae.corruptions`, a callable
+        `(X, rng) -> X` of ndarrays, or a list of those to go through in turn. It
+        makes a denoising autoencoder [2]_: `reconstruct` restores what is spoilt so.
+    penalty : Penalty or None, default=None
+        What codes cost beside the reconstruction, `Sparse()` or `Contractive()` of
+        `skae.penalties`.
     image_shape : tuple of int or None, default=None
         (channels, height, width) of the image in a row.
     scale : {"auto", "standard", "global"} or None, default="auto"
@@ -130,6 +142,9 @@ class AutoencoderTransformer(BaseAutoencoder):
     ----------
     .. [1] G. Hinton, R. Salakhutdinov, "Reducing the Dimensionality of Data with
        Neural Networks", Science 313, 2006, doi:10.1126/science.1127647.
+    .. [2] P. Vincent, H. Larochelle, Y. Bengio, P.-A. Manzagol, "Extracting and
+       Composing Robust Features with Denoising Autoencoders", ICML 2008,
+       doi:10.1145/1390156.1390294.
 
     Examples
     --------
@@ -148,6 +163,8 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     _parameter_constraints = BaseAutoencoder._parameter_constraints | {
         "loss": [StrOptions(set(LOSSES)), Likelihood],
+        "corruption": [Corruption, callable, list, tuple, None],
+        "penalty": [Penalty, None],
     }
 
     def __init__(
@@ -156,6 +173,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         *,
         architecture="auto",
         loss="squared_error",
+        corruption=None,
+        penalty=None,
         image_shape=None,
         scale="auto",
         init="pca",
@@ -181,6 +200,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.n_components = n_components
         self.architecture = architecture
         self.loss = loss
+        self.corruption = corruption
+        self.penalty = penalty
         self.image_shape = image_shape
         self.scale = scale
         self.init = init
@@ -204,7 +225,16 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.callbacks = callbacks
 
     def _make_module(self, **settings):
-        return _modules.AutoencoderModule(**settings)
+        if self.penalty is None:
+            return _modules.AutoencoderModule(**self._objective(), **settings)
+        return _modules.PenalisedModule(**self._objective(), **settings)
+
+    def _objective(self):
+        """Return the parameters of the loss, which may change between fits."""
+        objective = {"corruption": as_corruption(clone(self.corruption, safe=False))}
+        if self.penalty is not None:
+            objective["penalty"] = clone(self.penalty)
+        return objective
 
     def score_samples(self, X):
         """Return minus the squared reconstruction error of each row.

@@ -54,6 +54,20 @@ class Rng:
         noise = torch.empty_like(tensor)
         return noise.normal_(generator=self.generator(tensor.device))
 
+    def uniform_like(self, tensor):
+        """Return uniform numbers in [0, 1), shaped as `tensor`."""
+        import torch
+
+        draws = torch.empty_like(tensor)
+        return draws.uniform_(generator=self.generator(tensor.device))
+
+    def for_numpy(self):
+        """Return a new numpy generator, seeded from the CPU's stream."""
+        import torch
+
+        seed = torch.randint(2**62, (), generator=self.generator()).item()
+        return np.random.default_rng(seed)
+
     def keep_like(self, tensor, probability):
         """Return ones with the given probability, else zeros, shaped as `tensor`."""
         import torch

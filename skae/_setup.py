@@ -19,6 +19,7 @@ from skae._random import Rng
 from skae._sklearn import Integral, InvalidParameterError, validate_parameters
 from skae._validation import name_column
 from skae.architectures import MLP
+from skae.corruptions._chain import as_corruption
 
 # `n_components=None` takes the size at which PCA explains this share, up to a most.
 AUTO_SHARE, AUTO_MOST = 0.95, 64
@@ -69,6 +70,7 @@ def check_parameters(estimator):
     parts = (
         estimator.architecture,
         getattr(estimator, estimator._likelihood_parameter),
+        getattr(estimator, "penalty", None),
     )
     for part in parts:
         if isinstance(part, BaseEstimator):
@@ -77,6 +79,7 @@ def check_parameters(estimator):
     _check_data_loader(estimator.data_loader)
     _check_image_shape(estimator)
     _check_free_bits(estimator)
+    _check_corruption(estimator)
     resolve_device(estimator.device)
 
 
@@ -126,6 +129,14 @@ def _check_image_shape(estimator):
             f"The 'image_shape' parameter of {type(estimator).__name__} must be three "
             f"positive ints (channels, height, width) or None. Got {shape!r} instead."
         )
+
+
+def _check_corruption(estimator):
+    """Raise for a corruption that is none, or that images here cannot have."""
+    corruption = as_corruption(getattr(estimator, "corruption", None))
+    if corruption is not None:
+        validate_parameters(corruption)
+        corruption.check_image(estimator.image_shape)
 
 
 def _check_free_bits(estimator):
@@ -263,12 +274,19 @@ def start_module(estimator, rows, n_components, *, seed):
         n_components=resolve_n_components(n_components, axes),
         architecture=resolve_architecture(estimator),
         likelihood=resolve_likelihood(estimator),
+        image_shape=_image_shape(estimator),
         rng=Rng(seed),
     )
     module.scaler = scaler
     if estimator.init == "pca":
         module.start_at_pca(axes)
     return module
+
+
+def _image_shape(estimator):
+    """Return `image_shape` as a tuple of ints, or None."""
+    shape = estimator.image_shape
+    return None if shape is None else tuple(int(size) for size in shape)
 
 
 def fit_scaler(estimator, rows):
@@ -313,6 +331,9 @@ def _check_same_network(estimator, module):
     }
     if isinstance(estimator.n_components, Integral):
         pairs["n_components"] = (int(estimator.n_components), module.n_components)
+    penalties = getattr(estimator, "penalty", None), getattr(module, "penalty", None)
+    if penalties.count(None) == 1:
+        pairs["penalty"] = penalties
     for name, (now, before) in pairs.items():
         if repr(now) != repr(before):
             raise ValueError(

@@ -12,6 +12,8 @@ from skae import AutoencoderTransformer, VAETransformer
 from skae._sklearn import check_feature_names, check_n_features, get_feature_names
 from skae._validation import check_rows
 from skae.architectures import MLP
+from skae.corruptions import GaussianNoise, Masking
+from skae.penalties import Contractive, Sparse
 
 # What scikit-learn runs on its own transformers only: `check_estimator` and
 # `parametrize_with_checks` leave it out.
@@ -113,6 +115,9 @@ SHARED = {
 
 AUTOENCODER = {
     "absolute error": {"loss": "absolute_error"},
+    "denoising": {"corruption": [GaussianNoise(0.3, relative=True), Masking(0.1)]},
+    "sparse": {"penalty": Sparse("kl")},
+    "contractive": {"penalty": Contractive()},
 }
 
 VAE = {

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "_divergences": ["balanced_normal"],
         "_export": ["build_module", "export_module"],
         "_pca": ["PrincipalAxes", "principal_axes"],
+        "_penalised": ["PenalisedModule"],
         "_scaler": ["Scaler", "choose_scaling", "column_statistics"],
         "_vae": ["VAEModule"],
     },

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from skae._modules._linear_path import LinearPath
 from skae._modules._scaler import Scaler
+from skae.corruptions import Frame
 
 
 class AutoencoderOutput(NamedTuple):
@@ -34,6 +35,10 @@ class AutoencoderModule(nn.Module):
     rng : Rng
         Source of the weights and of all noise in training; part of the module's
         state.
+    corruption : Corruption or None, default=None
+        What spoils the rows that are encoded in training.
+    image_shape : tuple of int or None, default=None
+        (channels, height, width) of the image in a row.
     """
 
     #: Names of the loss terms that `loss` returns beside the loss.
@@ -42,13 +47,25 @@ class AutoencoderModule(nn.Module):
     #: Encoder outputs per component.
     n_outputs_per_component = 1
 
-    def __init__(self, *, n_features, n_components, architecture, likelihood, rng):
+    def __init__(
+        self,
+        *,
+        n_features,
+        n_components,
+        architecture,
+        likelihood,
+        rng,
+        corruption=None,
+        image_shape=None,
+    ):
         super().__init__()
         self.n_features = n_features
         self.n_components = n_components
         self.architecture = architecture
         self.likelihood = likelihood
         self.rng = rng
+        self.corruption = corruption
+        self.image_shape = image_shape
 
         n_codes = self.n_outputs_per_component * n_components
         encoder = architecture.build_encoder(n_features, n_codes, rng)
@@ -66,6 +83,8 @@ class AutoencoderModule(nn.Module):
             "n_components": self.n_components,
             "architecture": self.architecture,
             "likelihood": self.likelihood,
+            "corruption": self.corruption,
+            "image_shape": self.image_shape,
         }
 
     @property
@@ -92,8 +111,9 @@ class AutoencoderModule(nn.Module):
 
     # -- training, in network space --------------------------------------------
 
-    def set_objective(self):
-        """Set the parameters of the loss: none."""
+    def set_objective(self, *, corruption=None):
+        """Set the parameters of the loss."""
+        self.corruption = corruption
 
     def set_warmup(self, share):
         """Set the share, from 0 to 1, of the terms that training phases in: none."""
@@ -101,6 +121,14 @@ class AutoencoderModule(nn.Module):
     def schedule(self):
         """Return what is in force now and belongs in the history, by name."""
         return {}
+
+    def corrupt(self, U, rng):
+        """Return what is encoded in training for rows U in network space."""
+        if self.corruption is None:
+            return U
+        frame = Frame(self.image_shape, self.scaler.center, self.scaler.scale)
+        X = self.corruption.corrupt(self.scaler.inverse(U), rng, frame)
+        return self.scaler(X, U.dtype)
 
     def encode(self, U):
         """Return the codes of rows in network space."""

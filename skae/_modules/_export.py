@@ -4,10 +4,11 @@ import numpy as np
 import torch
 
 from skae._modules._autoencoder import AutoencoderModule
+from skae._modules._penalised import PenalisedModule
 from skae._modules._vae import VAEModule
 from skae._random import Rng
 
-MODULES = {cls.__name__: cls for cls in (AutoencoderModule, VAEModule)}
+MODULES = {cls.__name__: cls for cls in (AutoencoderModule, PenalisedModule, VAEModule)}
 
 
 def export_module(module):

@@ -178,7 +178,7 @@ class AutoencoderNet(NeuralNet):
             self.flat_,
             device=torch.device(self.device),
             precision=self.plan.precision,
-            corrupted=self.course_.jitters,
+            corrupted=self.course_.jitters or self.module_.corruption is not None,
         )
 
     def _follow_freezing(self):
@@ -267,11 +267,13 @@ class AutoencoderNet(NeuralNet):
         """Do what `train_step` does for every batch, and nothing else."""
         warm_up, run = self.warmup_.step, self.gradients_.run
         take_step, course = self.optimizer_.step, self.course_
-        observe, rng = self.module_.likelihood.observe, self.module_.rng
+        module, rng = self.module_, self.module_.rng
+        observe, corrupt = module.likelihood.observe, module.corrupt
         for U, _ in iterator:
             warm_up()
             target = observe(U, rng)
-            sums.add_(run(course.begin_step(target), target), alpha=len(U))
+            encoded = course.begin_step(corrupt(target, rng))
+            sums.add_(run(encoded, target), alpha=len(U))
             course.before_update()
             take_step()
             course.after_update()
@@ -299,8 +301,9 @@ class AutoencoderNet(NeuralNet):
     def train_step(self, batch, **fit_params):
         """Take one step of the optimiser, at the warm-up that is due."""
         self.warmup_.step()
-        target = self.module_.likelihood.observe(batch[0], self.module_.rng)
-        batch = self.course_.begin_step(target), target
+        module, rng = self.module_, self.module_.rng
+        target = module.likelihood.observe(batch[0], rng)
+        batch = self.course_.begin_step(module.corrupt(target, rng)), target
         step = {}
 
         def closure():
@@ -328,9 +331,10 @@ class AutoencoderNet(NeuralNet):
     def validation_step(self, batch, **fit_params):
         """Return the loss and its terms on a batch, at the full weight of each."""
         with torch.no_grad():
-            U = self.module_.likelihood.observe(batch[0], self.evaluation_rng_)
-            output = self.infer(U, rng=self.evaluation_rng_)
-            loss, terms = self.module_.loss(output, U)
+            module, rng = self.module_, self.evaluation_rng_
+            U = module.likelihood.observe(batch[0], rng)
+            output = self.infer(module.corrupt(U, rng), rng=rng)
+            loss, terms = module.loss(output, U)
         terms = stack_terms(self.module_, loss, terms)
         return {"loss": loss, "y_pred": output, "terms": terms}
 

@@ -12,11 +12,20 @@ class Surrogate(NamedTuple):
 
     With it the linear start of a network has a closed form: the rows
     `gain * (X - means)` are treated as Gaussian around `params - bias`.
+
+    Parameters
+    ----------
+    bias : ndarray of shape (n_features,)
+        Decoder output that gives the column means.
+    gain : float
+        Factor of the centred rows.
+    noise_variance : float or None
+        Variance of the stand-in; None if it is to be estimated.
     """
 
-    bias: np.ndarray  # (n_features,), decoder output that gives the column means
+    bias: np.ndarray
     gain: float
-    noise_variance: float | None  # None: to be estimated
+    noise_variance: float | None
 
 
 class Likelihood(BaseEstimator, ABC):

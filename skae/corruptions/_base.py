@@ -1,0 +1,119 @@
+"""The contract of a corruption."""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
+
+from skae._random import Rng, draw_seed
+
+
+class Frame(NamedTuple):
+    """What a corruption may know of the rows beside the rows themselves.
+
+    Parameters
+    ----------
+    image_shape : tuple of int or None
+        (channels, height, width) of the image in a row.
+    center, scale : Tensor of shape (n_features,)
+        What the estimator's scaling takes off each column, and divides it by.
+    """
+
+    image_shape: tuple[int, int, int] | None
+    center: object
+    scale: object
+
+
+class Corruption(BaseEstimator, ABC):
+    """Base class of what spoils the rows that an autoencoder is to restore.
+
+    A corruption holds parameters of the user's and no state. In training the encoder
+    sees corrupted rows, anew at every step, while the loss compares with the clean
+    ones [1]_. A corruption can also be called, to spoil rows for a test or a picture.
+
+    References
+    ----------
+    .. [1] P. Vincent, H. Larochelle, Y. Bengio, P.-A. Manzagol, "Extracting and
+       Composing Robust Features with Denoising Autoencoders", ICML 2008,
+       doi:10.1145/1390156.1390294.
+    """
+
+    _parameter_constraints = {}
+
+    #: Whether rows must be images.
+    needs_image = False
+
+    @abstractmethod
+    def corrupt(self, X, rng, frame):
+        """Return corrupted rows.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n_rows, n_features)
+            Rows in the units of the user; not to be changed.
+        rng : Rng
+            Source of all randomness.
+        frame : Frame
+            Shape of the images, center and scale of the columns.
+
+        Returns
+        -------
+        Tensor like X
+        """
+
+    def check_image(self, image_shape):
+        """Raise ValueError unless images of this shape can be corrupted.
+
+        Parameters
+        ----------
+        image_shape : tuple of int or None
+            (channels, height, width), or None if rows are not images.
+        """
+        if self.needs_image and image_shape is None:
+            raise ValueError(
+                f"{self!r} corrupts images, but image_shape=None; pass "
+                "image_shape=(channels, height, width) of the image in a row"
+            )
+
+    def __call__(self, X, *, image_shape=None, random_state=None):
+        """Return corrupted rows of an array.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+            Rows.
+        image_shape : tuple of int or None, default=None
+            (channels, height, width) of the image in a row; known from an X of four
+            dimensions.
+        random_state : int, RandomState or None, default=None
+            Source of the randomness.
+
+        Returns
+        -------
+        ndarray like X
+            Floats: of the dtype of X, or float64.
+        """
+        import torch
+
+        self._validate_params()
+        X = check_array(X, dtype=[np.float64, np.float32], allow_nd=True)
+        if image_shape is None and X.ndim == 4:
+            image_shape = X.shape[1:]
+        self.check_image(image_shape)
+        rows = X.reshape(len(X), -1)
+        if image_shape is not None and rows.shape[1] != np.prod(image_shape):
+            raise ValueError(
+                f"image_shape={tuple(image_shape)} means {np.prod(image_shape)} "
+                f"features, but X has {rows.shape[1]} features"
+            )
+        frame = Frame(image_shape, *map(torch.from_numpy, center_and_scale(rows)))
+        rng = Rng(draw_seed(random_state))
+        return self.corrupt(torch.tensor(rows), rng, frame).numpy().reshape(X.shape)
+
+
+def center_and_scale(rows):
+    """Return mean and standard deviation of the columns, 1 for a constant one."""
+    std = rows.std(axis=0)
+    return rows.mean(axis=0), np.where(std > 0, std, 1.0).astype(rows.dtype)

@@ -1,0 +1,64 @@
+"""The contract of a penalty."""
+
+from abc import ABC, abstractmethod
+
+from sklearn.base import BaseEstimator
+
+
+class Penalty(BaseEstimator, ABC):
+    """Base class of what an autoencoder's code costs beside its reconstruction.
+
+    A penalty holds parameters of the user's and no state. It may also change what a
+    code is: `activate` makes it of the encoder's output.
+    """
+
+    _parameter_constraints = {}
+
+    #: Whether the cost is one of derivatives by the rows.
+    needs_jacobian = False
+
+    #: What a code is for outputs near zero: `intercept + slope * output`.
+    intercept, slope = 0.0, 1.0
+
+    def activate(self, A):
+        """Return the codes of the encoder's output: the output itself.
+
+        Parameters
+        ----------
+        A : Tensor of shape (n_rows, n_components)
+            Encoder output.
+
+        Returns
+        -------
+        Tensor like A
+        """
+        return A
+
+    @abstractmethod
+    def cost(self, Z, U, encoder, rng):
+        """Return the cost of codes, in nats per row.
+
+        Parameters
+        ----------
+        Z : Tensor of shape (n_rows, n_components)
+            Codes, as a function of U.
+        U : Tensor of shape (n_rows, n_features)
+            The encoded rows, in network space.
+        encoder : LinearPath
+            From U to what `activate` takes.
+        rng : Rng
+            Source of all randomness.
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+
+    def check_size(self, n_components):
+        """Raise ValueError unless codes of this width can be penalised.
+
+        Parameters
+        ----------
+        n_components : int
+            Width of a code.
+        """

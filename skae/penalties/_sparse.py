@@ -1,0 +1,119 @@
+"""Codes of which few components are active."""
+
+from skae._sklearn import Integral, Interval, Real, StrOptions
+from skae.penalties._base import Penalty
+
+# Mean activations are kept this far from 0 and 1, whose logarithms are infinite.
+MARGIN = 1e-6
+
+# Mean squares below this are those of components that are off.
+TINY = 1e-12
+
+
+class Sparse(Penalty):
+    r"""Let few components of a code be active.
+
+    Parameters
+    ----------
+    kind : {"l1", "kl", "top_k"}, default="l1"
+        "l1" costs the sum of the components' sizes, each in units of its root mean
+        square in the batch: smaller codes before larger weights of the decoder would
+        else be had for nothing, and nothing would be sparse. "kl" puts a sigmoid
+        behind the encoder, and costs the divergence
+        :math:`\sum_j KL(\rho \| \hat\rho_j)` between Bernoulli laws of the target
+        :math:`\rho` and of each component's mean activation in a batch [1]_. "top_k"
+        costs nothing: of each code the largest components by size are kept, and the
+        others are zero [2]_.
+    weight : float, default=0.1
+        Factor of the cost, which is in nats per row; not used by "top_k".
+    target : float, default=0.05
+        Mean activation that "kl" asks of each component, in (0, 1).
+    n_active : int, default=8
+        Components that "top_k" keeps.
+
+    References
+    ----------
+    .. [1] H. Lee, C. Ekanadham, A. Ng, "Sparse Deep Belief Net Model for Visual Area
+       V2", NeurIPS 2007.
+    .. [2] A. Makhzani, B. Frey, "k-Sparse Autoencoders", ICLR 2014, arXiv:1312.5663.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.penalties import Sparse
+    >>> Sparse("top_k", n_active=2).activate(torch.tensor([[1.0, -3.0, 2.0, 0.5]]))
+    tensor([[ 0., -3.,  2.,  0.]])
+    """
+
+    _parameter_constraints = {
+        "kind": [StrOptions({"l1", "kl", "top_k"})],
+        "weight": [Interval(Real, 0, None, closed="left")],
+        "target": [Interval(Real, 0, 1, closed="neither")],
+        "n_active": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(self, kind="l1", *, weight=0.1, target=0.05, n_active=8):
+        self.kind = kind
+        self.weight = weight
+        self.target = target
+        self.n_active = n_active
+
+    @property
+    def intercept(self):
+        """The code of an output of zero."""
+        return 0.5 if self.kind == "kl" else 0.0
+
+    @property
+    def slope(self):
+        """The derivative of the code there."""
+        return 0.25 if self.kind == "kl" else 1.0
+
+    def check_size(self, n_components):
+        """Raise ValueError if more components are to be kept than there are."""
+        if self.kind == "top_k" and self.n_active > n_components:
+            raise ValueError(
+                f"penalty={self!r} keeps n_active={self.n_active} components of a "
+                f"code of n_components={n_components}; use a smaller n_active, or a "
+                "larger n_components"
+            )
+
+    def activate(self, A):
+        """Return the codes of the encoder's output."""
+        if self.kind == "kl":
+            return A.sigmoid()
+        if self.kind == "l1":
+            return A
+        largest = A.detach().abs().topk(self.n_active, dim=-1).indices
+        return _kept(A, largest)
+
+    def cost(self, Z, U, encoder, rng):
+        """Return the cost of codes, in nats per row."""
+        if self.kind == "top_k":
+            return Z.new_zeros(())
+        if self.kind == "l1":
+            return self.weight * relative_sizes(Z).sum()
+        return self.weight * bernoulli_kl(self.target, Z.mean(dim=0)).sum()
+
+
+def relative_sizes(Z):
+    """Return the mean size of each component over its root mean square.
+
+    The root of the share of rows in which a component is on, if it is then always of
+    the same size; 0 for one that is always zero.
+    """
+    return Z.abs().mean(dim=0) / (Z.square().mean(dim=0) + TINY).sqrt()
+
+
+def _kept(A, columns):
+    """Return A with zeros everywhere but in some columns of each row."""
+    import torch
+
+    return torch.zeros_like(A).scatter(-1, columns, A.gather(-1, columns))
+
+
+def bernoulli_kl(p, q):
+    """Return KL(Bernoulli(p) to Bernoulli(q)) of a float and a Tensor, in nats."""
+    import torch
+
+    p, q = torch.as_tensor(p).to(q), q.clamp(MARGIN, 1 - MARGIN)
+    return p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()
