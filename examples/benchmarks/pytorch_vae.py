@@ -14,7 +14,7 @@ KL term. The example estimates its expectation with one draw of the code of each
 so does the column "one draw". "64 draws" is minus the mean of `score_samples`, which
 has the same expectation, and less noise.
 
-What skae trains has linear paths beside both networks, 3 % more weights. Everything but
+What skae trains has linear paths beside both networks, 7 % more weights. Everything but
 the network, the likelihood, the batch size and the epochs is at its default. Beside it
 the example runs as a plain loop of PyTorch (Adam, step size 1e-3): the same network
 without linear paths, batches gathered from memory. Its seconds do not include the test
