@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_array
 
 from skae._random import Rng, draw_seed
+from skae._validation import check_rows
 
 
 class Frame(NamedTuple):
@@ -98,19 +98,16 @@ class Corruption(BaseEstimator, ABC):
         import torch
 
         self._validate_params()
-        X = check_array(X, dtype=[np.float64, np.float32], allow_nd=True)
-        if image_shape is None and X.ndim == 4:
-            image_shape = X.shape[1:]
+        shape = np.shape(X)
+        if image_shape is None and len(shape) == 4:
+            image_shape = shape[1:]
         self.check_image(image_shape)
-        rows = X.reshape(len(X), -1)
-        if image_shape is not None and rows.shape[1] != np.prod(image_shape):
-            raise ValueError(
-                f"image_shape={tuple(image_shape)} means {np.prod(image_shape)} "
-                f"features, but X has {rows.shape[1]} features"
-            )
+        rows = check_rows(X, estimator=self, image_shape=image_shape)
+        if rows.dtype != np.float32:
+            rows = rows.astype(np.float64)
         frame = Frame(image_shape, *map(torch.from_numpy, center_and_scale(rows)))
         rng = Rng(draw_seed(random_state))
-        return self.corrupt(torch.tensor(rows), rng, frame).numpy().reshape(X.shape)
+        return self.corrupt(torch.tensor(rows), rng, frame).numpy().reshape(shape)
 
 
 def center_and_scale(rows):

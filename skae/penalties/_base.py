@@ -17,11 +17,21 @@ class Penalty(BaseEstimator, ABC):
     #: Whether the cost is one of derivatives by the rows.
     needs_jacobian = False
 
-    #: What a code is for outputs near zero: `intercept + slope * output`.
-    intercept, slope = 0.0, 1.0
+    #: Whether a sigmoid stands behind the encoder.
+    squashes = False
+
+    @property
+    def intercept(self):
+        """The code of an output of zero."""
+        return 0.5 if self.squashes else 0.0
+
+    @property
+    def slope(self):
+        """The derivative of the code there."""
+        return 0.25 if self.squashes else 1.0
 
     def activate(self, A):
-        """Return the codes of the encoder's output: the output itself.
+        """Return the codes of the encoder's output: its sigmoid, or the output itself.
 
         Parameters
         ----------
@@ -32,7 +42,7 @@ class Penalty(BaseEstimator, ABC):
         -------
         Tensor like A
         """
-        return A
+        return A.sigmoid() if self.squashes else A
 
     @abstractmethod
     def cost(self, Z, U, encoder, rng):

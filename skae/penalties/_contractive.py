@@ -45,23 +45,14 @@ class Contractive(Penalty):
         self.n_draws = n_draws
 
     @property
-    def intercept(self):
-        """The code of an output of zero."""
-        return 0.0 if self.activation is None else 0.5
-
-    @property
-    def slope(self):
-        """The derivative of the code there."""
-        return 1.0 if self.activation is None else 0.25
-
-    def activate(self, A):
-        """Return the codes of the encoder's output."""
-        return A if self.activation is None else A.sigmoid()
+    def squashes(self):
+        """Whether a sigmoid stands behind the encoder."""
+        return self.activation is not None
 
     def cost(self, Z, U, encoder, rng):
         """Return the cost of codes, in nats per row."""
         if encoder.network is None:
-            slopes = Z * (1 - Z) if self.activation else Z.new_ones(1, Z.shape[1])
+            slopes = Z * (1 - Z) if self.squashes else Z.new_ones(1, Z.shape[1])
             return self.weight * one_layer_norm(slopes, encoder.linear.weight).mean()
         if self.n_draws >= Z.shape[1]:
             return self.weight * squared_jacobian(Z, U).mean()

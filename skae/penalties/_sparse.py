@@ -59,14 +59,9 @@ class Sparse(Penalty):
         self.n_active = n_active
 
     @property
-    def intercept(self):
-        """The code of an output of zero."""
-        return 0.5 if self.kind == "kl" else 0.0
-
-    @property
-    def slope(self):
-        """The derivative of the code there."""
-        return 0.25 if self.kind == "kl" else 1.0
+    def squashes(self):
+        """Whether a sigmoid stands behind the encoder."""
+        return self.kind == "kl"
 
     def check_size(self, n_components):
         """Raise ValueError if more components are to be kept than there are."""
@@ -79,10 +74,8 @@ class Sparse(Penalty):
 
     def activate(self, A):
         """Return the codes of the encoder's output."""
-        if self.kind == "kl":
-            return A.sigmoid()
-        if self.kind == "l1":
-            return A
+        if self.kind != "top_k":
+            return super().activate(A)
         largest = A.detach().abs().topk(self.n_active, dim=-1).indices
         return _kept(A, largest)
 
