@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae import _modules, _training
 from skae._base import BaseAutoencoder
+from skae._code_density import KeptCodes
 from skae._sklearn import StrOptions
 from skae._validation import check_overflow
 from skae.corruptions import Corruption
@@ -160,6 +161,7 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     _likelihoods = LOSSES
     _likelihood_parameter = "loss"
+    _code_densities = ("mixture",)
 
     _parameter_constraints = BaseAutoencoder._parameter_constraints | {
         "loss": [StrOptions(set(LOSSES)), Likelihood],
@@ -235,6 +237,29 @@ class AutoencoderTransformer(BaseAutoencoder):
         if self.penalty is not None:
             objective["penalty"] = clone(self.penalty)
         return objective
+
+    def _codes_to_keep(self, module, X):
+        codes = _training.map_rows(module, "transform", X)
+        return KeptCodes(codes.astype(np.float32))
+
+    def sample(self, n_samples=1, random_state=None):
+        """Return new rows, decoded from codes that are like those of training rows.
+
+        The codes are drawn from a mixture of normal laws, see `sample_codes`.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState or None, default=None
+            Source of the draws.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features_in_)
+            New rows, float64, in the units of X.
+        """
+        return self.inverse_transform(self.sample_codes(n_samples, random_state))
 
     def score_samples(self, X):
         """Return minus the squared reconstruction error of each row.

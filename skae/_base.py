@@ -15,8 +15,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae import _training
 from skae._availability import AbsentWhileStoppingEarly
+from skae._code_density import choose_rows
 from skae._device import resolve_device
 from skae._fit_run import FitRun
+from skae._generation import GenerationMixin
 from skae._setup import check_parameters, check_support
 from skae._sklearn import (
     Integral,
@@ -36,13 +38,15 @@ class BaseAutoencoder(
     ClassNamePrefixFeaturesOutMixin,
     CallbackSupportMixin,
     TransformerMixin,
+    GenerationMixin,
     BaseEstimator,
     ABC,
 ):
     """Base class of the transformers.
 
     A subclass has parameters, `_likelihoods` (shorthands by name),
-    `_likelihood_parameter` (which parameter takes them) and `_make_module`.
+    `_likelihood_parameter` (which parameter takes them), `_make_module`, and what
+    `GenerationMixin` needs.
     """
 
     _parameter_constraints = {
@@ -93,6 +97,10 @@ class BaseAutoencoder(
     @abstractmethod
     def _make_module(self, **settings):
         """Return the untrained module of the given settings."""
+
+    @abstractmethod
+    def _codes_to_keep(self, module, X):
+        """Return the `KeptCodes` of rows X."""
 
     # -- training --------------------------------------------------------------
 
@@ -184,13 +192,16 @@ class BaseAutoencoder(
 
     def _fitted_attributes(self, net, X, names, seed, record):
         """Return every attribute that fitting sets."""
+        module = net.module_
+        rows = choose_rows(len(X), module.n_components, seed)
         attributes = {
             "net_": net,
-            "n_features_in_": net.module_.n_features,
-            "n_components_": net.module_.n_components,
+            "n_features_in_": module.n_features,
+            "n_components_": module.n_components,
             "n_epochs_": int(record.history["epoch"][-1]),
             "best_epoch_": record.best_epoch,
             "_history": record.history,
+            "_kept_codes": self._codes_to_keep(module, X[rows]),
             "_seed": seed,
         }
         if names is not None:

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae import _modules, _training
 from skae._base import BaseAutoencoder
+from skae._code_density import KeptCodes
 from skae._random import Rng, draw_seed
 from skae._setup import check_support
 from skae._sklearn import Integral, Interval, Real, StrOptions
@@ -190,6 +191,7 @@ class VAETransformer(BaseAutoencoder):
 
     _likelihoods = LIKELIHOODS
     _likelihood_parameter = "likelihood"
+    _code_densities = ("prior", "aggregate", "mixture")
 
     _parameter_constraints = BaseAutoencoder._parameter_constraints | {
         "likelihood": [StrOptions(set(LIKELIHOODS)), Likelihood],
@@ -418,11 +420,11 @@ class VAETransformer(BaseAutoencoder):
         result = _training.map_rows(self.module_, method, X, *args, cells_per_row=cells)
         return check_overflow(result, X, names=self._names)
 
-    def sample(self, n_samples=1, random_state=None):
+    def sample(self, n_samples=1, random_state=None, density="prior"):
         """Return new rows drawn from the model, in the units of X.
 
         A code is drawn from the prior N(0, I), and a row from p(x | z), noise
-        included; for noise-free rows decode codes with `inverse_transform`.
+        included; for rows without noise decode codes with `inverse_transform`.
 
         Parameters
         ----------
@@ -430,16 +432,21 @@ class VAETransformer(BaseAutoencoder):
             Number of rows.
         random_state : int, RandomState or None, default=None
             Source of the draws.
+        density : {"prior", "aggregate", "mixture"}, default="prior"
+            The law of codes, see `sample_codes`.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features_in_)
             New rows, float64.
         """
-        check_is_fitted(self)
-        check_count("n_samples", n_samples)
         seed = draw_seed(random_state)
-        noise = np.random.RandomState(seed).standard_normal(
-            (n_samples, self.n_components_)
-        )
-        return _training.map_rows(self.module_, "sample", noise, Rng(seed))
+        codes = self.sample_codes(n_samples, seed, density)
+        return _training.map_rows(self.module_, "sample", codes, Rng(seed))
+
+    def _codes_to_keep(self, module, X):
+        posterior = _training.map_rows(module, "encode_distribution", X)
+        return KeptCodes(*(part.astype(np.float32) for part in posterior))
+
+    def _middle_of_codes(self):
+        return np.zeros(self.n_components_)  # of the prior

@@ -105,12 +105,15 @@ def methods_of(estimator):
         yield name, lambda e, name=name: getattr(e, name)(X)
     yield "score_samples", lambda e: e.score_samples(X)
     yield "inverse_transform", lambda e: e.inverse_transform(np.zeros((2, 3)))
+    yield "sample", lambda e: e.sample(3, random_state=0)
+    yield "sample_codes", lambda e: e.sample_codes(3, 0, "mixture")
+    yield "interpolate", lambda e: e.interpolate(X, X)
+    yield "traverse", lambda e: e.traverse()
     yield "get_feature_names_out", lambda e: e.get_feature_names_out()
     yield "pickle", lambda e: pickle.loads(pickle.dumps(e))
     if estimator is VAETransformer:
         yield "encode_distribution", lambda e: e.encode_distribution(X)
         yield "log_likelihood", lambda e: e.log_likelihood(X)
-        yield "sample", lambda e: e.sample(3, random_state=0)
         yield "sample_posterior", lambda e: e.sample_posterior(X, 2, random_state=0)
 
 

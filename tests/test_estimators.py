@@ -82,8 +82,9 @@ def test_a_pickle_is_small_plain_and_always_the_same(estimator):
     assert data == pickle.dumps(fitted)
     for name in (b"torch", b"skorch", b"Generator"):
         assert name not in data
-    n_weights = sum(p.numel() for p in fitted.module_.parameters())
-    assert len(data) < 4 * n_weights + 10_000
+    n_numbers = sum(p.numel() for p in fitted.module_.parameters())
+    n_numbers += sum(part.size for part in fitted._kept_codes if part is not None)
+    assert len(data) < 4 * n_numbers + 10_000
 
 
 @BOTH

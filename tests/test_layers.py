@@ -14,6 +14,7 @@ FLOORS = [
     [
         "_config",
         "_availability",
+        "_code_density",
         "_random",
         "_device",
         "_validation",
@@ -24,7 +25,7 @@ FLOORS = [
     ["_modules"],
     ["_training"],
     ["_setup", "model_selection"],
-    ["_fit_run"],
+    ["_fit_run", "_generation"],
     ["_base"],
     ["_autoencoder", "_vae"],
     ["_outlier_detector", "_imputer", "compression", "inspection", "persistence"],
