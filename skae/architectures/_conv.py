@@ -1,0 +1,157 @@
+"""Convolutional networks for rows that are images."""
+
+from math import ceil
+from numbers import Integral as IntegralNumber
+
+from skae._sklearn import (
+    Integral,
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+)
+from skae.architectures._base import Architecture
+from skae.architectures._mlp import ACTIVATIONS
+
+# channels="auto" halves the image until its shorter side has at most this many pixels,
+# once at least, with so many channels that double up to a most.
+FEW_PIXELS, FIRST_CHANNELS, MOST_CHANNELS = 8, 32, 128
+
+
+class Conv(Architecture):
+    """Strided convolutions in the encoder, mirrored in the decoder.
+
+    Each stage of the encoder halves height and width by a convolution of stride 2,
+    followed by residual blocks of two convolutions [1]_. The decoder goes back by
+    transposed convolutions. Images of any height and width are taken.
+
+    Parameters
+    ----------
+    channels : tuple of int or "auto", default="auto"
+        Channels of each stage. "auto" is 32, 64, 128, 128, ... with as many stages as
+        leave at most 8 pixels of the shorter side, and at least one.
+    n_blocks : int, default=1
+        Residual blocks in each stage.
+    activation : str, default="gelu"
+        As for `MLP`.
+    image_shape : tuple of int or None, default=None
+        (channels, height, width) of the image in a row; None is that of the estimator.
+
+    References
+    ----------
+    .. [1] K. He, X. Zhang, S. Ren, J. Sun, "Identity Mappings in Deep Residual
+       Networks", ECCV 2016, arXiv:1603.05027.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.architectures import Conv
+    >>> ae = AutoencoderTransformer(
+    ...     16, architecture=Conv((16, 32)), image_shape=(1, 28, 28)
+    ... )
+    """
+
+    _parameter_constraints = {
+        "channels": [tuple, list, StrOptions({"auto"})],
+        "n_blocks": [Interval(Integral, 0, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "image_shape": [tuple, list, None],
+    }
+
+    def __init__(
+        self, channels="auto", *, n_blocks=1, activation="gelu", image_shape=None
+    ):
+        self.channels = channels
+        self.n_blocks = n_blocks
+        self.activation = activation
+        self.image_shape = image_shape
+
+    def _validate_params(self):
+        super()._validate_params()
+        if self.image_shape is None:
+            raise ValueError(
+                f"architecture={self!r} is for images, but image_shape=None; pass "
+                "image_shape=(channels, height, width) of the image in a row"
+            )
+        channels = self._channels()
+        if not channels or not all(
+            isinstance(c, IntegralNumber) and not isinstance(c, bool) and c > 0
+            for c in channels
+        ):
+            raise InvalidParameterError(
+                "The 'channels' parameter of Conv must be a tuple of positive ints, "
+                f"one at least, or 'auto'. Got {self.channels!r} instead."
+            )
+        if min(self._sizes()[-2]) < 2:
+            raise ValueError(
+                f"image_shape={tuple(self.image_shape)} is too small to be halved "
+                f"{len(channels)} times, as channels={self.channels!r} asks for; use "
+                "fewer channels, or architecture='mlp'"
+            )
+
+    def _channels(self):
+        """Return the channels of each stage."""
+        if not isinstance(self.channels, str):
+            return tuple(self.channels)
+        channels, shorter = [], min(self.image_shape[1:])
+        while shorter > FEW_PIXELS or not channels:
+            channels.append(min(FIRST_CHANNELS * 2 ** len(channels), MOST_CHANNELS))
+            shorter = ceil(shorter / 2)
+        return tuple(channels)
+
+    def _sizes(self):
+        """Return (height, width) before the first stage and after each."""
+        sizes = [tuple(self.image_shape[1:])]
+        for _ in self._channels():
+            sizes.append(tuple(ceil(side / 2) for side in sizes[-1]))
+        return sizes
+
+    def build_encoder(self, n_features, n_outputs, rng):
+        """Return the network from images to codes."""
+        from torch import nn
+
+        from skae.architectures._convolutions import Convolution, ImageEncoder
+        from skae.architectures._layers import linear
+
+        hidden, n_inputs = [], self.image_shape[0]
+        for width in self._channels():
+            hidden.append(Convolution(n_inputs, width, rng, stride=2))
+            hidden += self._blocks(width, rng)
+            n_inputs = width
+        hidden.append(getattr(nn, ACTIVATIONS[self.activation])())
+        height, width = self._sizes()[-1]
+        output = linear(n_inputs * height * width, n_outputs, rng, bias=False)
+        return ImageEncoder(tuple(self.image_shape), hidden, output)
+
+    def build_decoder(self, n_components, n_outputs, rng):
+        """Return the network from codes to images."""
+        from torch import nn
+
+        from skae.architectures._convolutions import (
+            Convolution,
+            Doubling,
+            ImageDecoder,
+        )
+        from skae.architectures._layers import linear
+
+        widths, sizes = self._channels()[::-1], self._sizes()[::-1]
+        shape = (widths[0], *sizes[0])
+        entry = linear(n_components, shape[0] * shape[1] * shape[2], rng)
+        hidden = []
+        # the last doubling leads to the image, with the channels of the first stage
+        for n_in, n_out, size in zip(
+            widths, (*widths[1:], widths[-1]), sizes[1:], strict=True
+        ):
+            hidden += self._blocks(n_in, rng)
+            hidden.append(getattr(nn, ACTIVATIONS[self.activation])())
+            hidden.append(Doubling(n_in, n_out, size, rng))
+        hidden.append(getattr(nn, ACTIVATIONS[self.activation])())
+        output = Convolution(widths[-1], self.image_shape[0], rng, bias=False)
+        return ImageDecoder(shape, entry, hidden, output)
+
+    def _blocks(self, width, rng):
+        from torch import nn
+
+        from skae.architectures._convolutions import Residual
+
+        activation = getattr(nn, ACTIVATIONS[self.activation])
+        return [Residual(width, activation, rng) for _ in range(self.n_blocks)]
