@@ -35,8 +35,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         Width of the code. A float in (0, 1) takes the size at which PCA explains
         that share of the variance (in the scaled columns); None takes 0.95 and at
         most 64.
-    architecture : {"auto", "mlp"} or Architecture, default="auto"
-        The networks beside the linear paths; "mlp" is `MLP()`.
+    architecture : {"auto", "conv", "mlp"} or Architecture, default="auto"
+        The networks beside the linear paths: "mlp" is `MLP()`, "conv" is `Conv()`.
+        "auto" is "conv" where `image_shape` is given, else "mlp".
     loss : {"squared_error", "absolute_error", "binary_cross_entropy"} or \
             Likelihood, default="squared_error"
         What a reconstruction error costs, in nats: the negative log-likelihood of

@@ -55,7 +55,7 @@ class BaseAutoencoder(
             Interval(RealNotInt, 0, 1, closed="neither"),
             None,
         ],
-        "architecture": [StrOptions({"auto", "mlp"}), Architecture],
+        "architecture": [StrOptions({"auto", "conv", "mlp"}), Architecture],
         "image_shape": [tuple, list, None],
         "scale": [StrOptions({"auto", "standard", "global"}), None],
         "init": [StrOptions({"pca", "random"})],

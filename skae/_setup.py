@@ -18,8 +18,11 @@ from skae._device import resolve_device
 from skae._random import Rng
 from skae._sklearn import Integral, InvalidParameterError, validate_parameters
 from skae._validation import name_column
-from skae.architectures import MLP
+from skae.architectures import MLP, Conv
 from skae.corruptions._chain import as_corruption
+
+# What the names of architectures stand for.
+ARCHITECTURES = {"mlp": MLP(), "conv": Conv()}
 
 # `n_components=None` takes the size at which PCA explains this share, up to a most.
 AUTO_SHARE, AUTO_MOST = 0.95, 64
@@ -53,9 +56,19 @@ AUTO_BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 16, 16, 256
 
 
 def resolve_architecture(estimator):
-    """Return the `Architecture` that the estimator's parameter stands for."""
-    architecture = estimator.architecture
-    return MLP() if isinstance(architecture, str) else clone(architecture)
+    """Return the `Architecture` that the estimator's parameter stands for.
+
+    One for images that does not know their shape is told the estimator's.
+    """
+    architecture, shape = estimator.architecture, _image_shape(estimator)
+    if architecture == "auto":
+        architecture = "mlp" if shape is None else "conv"
+    architecture = clone(
+        ARCHITECTURES[architecture] if isinstance(architecture, str) else architecture
+    )
+    if architecture.get_params(deep=False).get("image_shape", ()) is None:
+        architecture.set_params(image_shape=shape)
+    return architecture
 
 
 def resolve_likelihood(estimator):
@@ -67,8 +80,9 @@ def resolve_likelihood(estimator):
 def check_parameters(estimator):
     """Raise for the first invalid parameter, before anything is done."""
     validate_parameters(estimator)
+    _check_image_shape(estimator)
     parts = (
-        estimator.architecture,
+        resolve_architecture(estimator),
         getattr(estimator, estimator._likelihood_parameter),
         getattr(estimator, "penalty", None),
     )
@@ -77,7 +91,6 @@ def check_parameters(estimator):
             validate_parameters(part)
     _check_optimizer(estimator.optimizer)
     _check_data_loader(estimator.data_loader)
-    _check_image_shape(estimator)
     _check_free_bits(estimator)
     _check_corruption(estimator)
     resolve_device(estimator.device)

@@ -48,8 +48,9 @@ class VAETransformer(BaseAutoencoder):
         Width of the code. A float in (0, 1) takes the size at which PCA explains
         that share of the variance (in the scaled columns); None takes 0.95 and at
         most 64.
-    architecture : {"auto", "mlp"} or Architecture, default="auto"
-        The networks beside the linear paths; "mlp" is `MLP()`.
+    architecture : {"auto", "conv", "mlp"} or Architecture, default="auto"
+        The networks beside the linear paths: "mlp" is `MLP()`, "conv" is `Conv()`.
+        "auto" is "conv" where `image_shape` is given, else "mlp".
     likelihood : {"calibrated", "gaussian", "laplace", "bernoulli"} or Likelihood, \
             default="calibrated"
         The law of a row given its code. "gaussian" and "laplace" learn one scale for
@@ -416,7 +417,7 @@ class VAETransformer(BaseAutoencoder):
         """Check X against the support, and map a method that decodes many draws."""
         X = self._check_rows(X)
         check_support(self, X, self._names)
-        cells = min(n_draws, N_SCORING_DRAWS) * _training.widest_layer(self.module_)
+        cells = min(n_draws, N_SCORING_DRAWS) * self.module_.widest_layer
         result = _training.map_rows(self.module_, method, X, *args, cells_per_row=cells)
         return check_overflow(result, X, names=self._names)
 

@@ -92,6 +92,16 @@ class AutoencoderModule(nn.Module):
         """The dtype of the weights."""
         return self.decoder.linear.weight.dtype
 
+    @property
+    def n_operations(self):
+        """Multiplications, and as many additions, for a row there and back."""
+        return sum(p.footprint.n_operations for p in (self.encoder, self.decoder))
+
+    @property
+    def widest_layer(self):
+        """How many numbers of a row the widest layer has."""
+        return max(p.footprint.widest for p in (self.encoder, self.decoder))
+
     # -- the start -------------------------------------------------------------
 
     def start_at_pca(self, axes):

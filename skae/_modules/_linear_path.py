@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from skae._modules._footprint import Footprint, footprint
 from skae.architectures._layers import linear, zero_output
 
 
@@ -26,6 +27,13 @@ class LinearPath(nn.Module):
         super().__init__()
         self.linear = linear(n_inputs, n_outputs, rng)
         self.network = network
+        self.footprint = footprint(self.linear, n_inputs, rng)
+        if network is not None:
+            of_network = footprint(network, n_inputs, rng)
+            self.footprint = Footprint(
+                self.footprint.n_operations + of_network.n_operations,
+                max(self.footprint.widest, of_network.widest),
+            )
 
     def forward(self, X):
         """Return the sum of both for rows X."""

@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_names(
             "check_skorch_callbacks",
         ],
         "_failures": ["failures_explained"],
-        "_inference": ["map_rows", "widest_layer"],
+        "_inference": ["map_rows"],
         "_net": ["AutoencoderNet", "train"],
         "_optimizer_names": ["OPTIMIZERS"],
         "_plan": ["TrainingPlan", "TrainingRows"],

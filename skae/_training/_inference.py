@@ -9,7 +9,7 @@ import torch
 
 from skae._training._batches import as_tensor
 from skae._training._cuda import exact_float32
-from skae._training._threads import count_weights, threads_for
+from skae._training._threads import threads_for
 
 # A batch holds about this many numbers in the widest layer, so that it stays in cache.
 BATCH_CELLS = 2**20
@@ -48,11 +48,11 @@ def map_rows(module, method, X, *args, cells_per_row=None):
     module = in_dtype(module, torch.float32 if dtype == np.float32 else torch.float64)
     apply = getattr(module, method)
     device = next(module.parameters()).device
-    cells = widest_layer(module) if cells_per_row is None else cells_per_row
+    cells = module.widest_layer if cells_per_row is None else cells_per_row
     step = int(np.clip(BATCH_CELLS // cells, FEWEST_ROWS, MOST_ROWS))
 
     rows, results = as_tensor(X), None
-    n_operations = 2 * count_weights(module) * min(step, len(X))
+    n_operations = 2 * module.n_operations * min(step, len(X))
     with threads_for(n_operations), exact_float32(device), torch.inference_mode():
         for start in range(0, len(X), step):
             outputs = apply(rows[start : start + step].to(device), *args)
@@ -66,11 +66,6 @@ def map_rows(module, method, X, *args, cells_per_row=None):
             for result, output in zip(results, outputs, strict=True):
                 result[start : start + step] = output.cpu().numpy()
     return results[0] if single else results
-
-
-def widest_layer(module):
-    """Return the largest width of a weight matrix of the module."""
-    return max(max(p.shape) for p in module.parameters() if p.dim() > 1)
 
 
 def in_dtype(module, dtype):

@@ -28,7 +28,7 @@ from skae._training._optimizers import (
     optimizer_class,
     optimizer_options,
 )
-from skae._training._threads import count_weights, threads_for
+from skae._training._threads import threads_for
 
 # Validation meets the same noise at every epoch, so that epochs can be compared.
 VALIDATION_SEED = 0
@@ -100,7 +100,7 @@ class AutoencoderNet(NeuralNet):
         if not self.initialized_:
             self.initialize()
         # forward, and twice as much backward
-        n_operations = 6 * count_weights(self.module_) * self.batch_size
+        n_operations = 6 * self.module_.n_operations * self.batch_size
         device = torch.device(self.device)
         with threads_for(n_operations), exact_float32(device):
             self.notify("on_train_begin", X=rows)

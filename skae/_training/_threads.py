@@ -32,8 +32,3 @@ def threads_for(n_operations):
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def count_weights(module):
-    """Return the number of weights of a module: half the operations for a row."""
-    return sum(p.numel() for p in module.parameters())

@@ -1,6 +1,7 @@
 """Networks to choose from: what stands between a row and its code."""
 
 from skae.architectures._base import Architecture
+from skae.architectures._conv import Conv
 from skae.architectures._mlp import MLP
 
-__all__ = ["MLP", "Architecture"]
+__all__ = ["MLP", "Architecture", "Conv"]

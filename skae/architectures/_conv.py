@@ -1,5 +1,6 @@
 """Convolutional networks for rows that are images."""
 
+from itertools import pairwise
 from math import ceil
 from numbers import Integral as IntegralNumber
 
@@ -21,15 +22,17 @@ class Conv(Architecture):
     """Strided convolutions in the encoder, mirrored in the decoder.
 
     Each stage of the encoder halves height and width by a convolution of stride 2,
-    followed by residual blocks of two convolutions [1]_. The decoder goes back by
-    transposed convolutions. Images of any height and width are taken.
+    and may have residual blocks of two more [1]_. The decoder goes back by transposed
+    convolutions, the last of which are four side by side, one for each of the four
+    pixels that one becomes [2]_: layers at full size cost most. Images of any height
+    and width are taken.
 
     Parameters
     ----------
     channels : tuple of int or "auto", default="auto"
         Channels of each stage. "auto" is 32, 64, 128, 128, ... with as many stages as
         leave at most 8 pixels of the shorter side, and at least one.
-    n_blocks : int, default=1
+    n_blocks : int, default=0
         Residual blocks in each stage.
     activation : str, default="gelu"
         As for `MLP`.
@@ -40,6 +43,8 @@ class Conv(Architecture):
     ----------
     .. [1] K. He, X. Zhang, S. Ren, J. Sun, "Identity Mappings in Deep Residual
        Networks", ECCV 2016, arXiv:1603.05027.
+    .. [2] W. Shi et al., "Real-Time Single Image and Video Super-Resolution Using an
+       Efficient Sub-Pixel Convolutional Neural Network", CVPR 2016, arXiv:1609.05158.
 
     Examples
     --------
@@ -58,7 +63,7 @@ class Conv(Architecture):
     }
 
     def __init__(
-        self, channels="auto", *, n_blocks=1, activation="gelu", image_shape=None
+        self, channels="auto", *, n_blocks=0, activation="gelu", image_shape=None
     ):
         self.channels = channels
         self.n_blocks = n_blocks
@@ -112,12 +117,13 @@ class Conv(Architecture):
         from skae.architectures._convolutions import Convolution, ImageEncoder
         from skae.architectures._layers import linear
 
+        activation = getattr(nn, ACTIVATIONS[self.activation])
         hidden, n_inputs = [], self.image_shape[0]
         for width in self._channels():
             hidden.append(Convolution(n_inputs, width, rng, stride=2))
-            hidden += self._blocks(width, rng)
+            hidden += self._blocks(width, activation, rng)
+            hidden.append(activation())
             n_inputs = width
-        hidden.append(getattr(nn, ACTIVATIONS[self.activation])())
         height, width = self._sizes()[-1]
         output = linear(n_inputs * height * width, n_outputs, rng, bias=False)
         return ImageEncoder(tuple(self.image_shape), hidden, output)
@@ -133,25 +139,19 @@ class Conv(Architecture):
         )
         from skae.architectures._layers import linear
 
+        activation = getattr(nn, ACTIVATIONS[self.activation])
         widths, sizes = self._channels()[::-1], self._sizes()[::-1]
         shape = (widths[0], *sizes[0])
         entry = linear(n_components, shape[0] * shape[1] * shape[2], rng)
-        hidden = []
-        # the last doubling leads to the image, with the channels of the first stage
-        for n_in, n_out, size in zip(
-            widths, (*widths[1:], widths[-1]), sizes[1:], strict=True
-        ):
-            hidden += self._blocks(n_in, rng)
-            hidden.append(getattr(nn, ACTIVATIONS[self.activation])())
-            hidden.append(Doubling(n_in, n_out, size, rng))
-        hidden.append(getattr(nn, ACTIVATIONS[self.activation])())
-        output = Convolution(widths[-1], self.image_shape[0], rng, bias=False)
-        return ImageDecoder(shape, entry, hidden, output)
+        hidden = [*self._blocks(widths[0], activation, rng), activation()]
+        for (n_inputs, width), size in zip(pairwise(widths), sizes[1:-1], strict=True):
+            hidden.append(Doubling(n_inputs, width, size, rng))
+            hidden += self._blocks(width, activation, rng)
+            hidden.append(activation())
+        output = Convolution(widths[-1], 4 * self.image_shape[0], rng, bias=False)
+        return ImageDecoder(shape, entry, hidden, output, sizes[-1])
 
-    def _blocks(self, width, rng):
-        from torch import nn
-
+    def _blocks(self, width, activation, rng):
         from skae.architectures._convolutions import Residual
 
-        activation = getattr(nn, ACTIVATIONS[self.activation])
         return [Residual(width, activation, rng) for _ in range(self.n_blocks)]

@@ -124,17 +124,23 @@ class ImageEncoder(nn.Module):
 
 
 class ImageDecoder(nn.Module):
-    """From codes to small images, through layers of images, to the `output` layer."""
+    """From codes to small images, through layers of images, to the `output` layer.
 
-    def __init__(self, shape, entry, hidden, output):
+    That has four channels for each of the image's: the four pixels that one becomes.
+    """
+
+    def __init__(self, shape, entry, hidden, output, size):
         super().__init__()
         self.shape = shape  # (channels, height, width) of the small images
         self.entry = entry
         self.hidden = nn.Sequential(*hidden)
         self.output = output
+        self.size = size  # (height, width) of the image
 
     def forward(self, Z):
         """Return rows of pixels for codes Z."""
         images = self.entry(Z).reshape(-1, *self.shape)
         images = images.contiguous(memory_format=torch.channels_last)
-        return self.output(self.hidden(images)).flatten(1)
+        doubled = functional.pixel_shuffle(self.output(self.hidden(images)), 2)
+        height, width = self.size
+        return doubled[:, :, :height, :width].flatten(1)
