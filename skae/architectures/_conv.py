@@ -1,7 +1,7 @@
 """Convolutional networks for rows that are images."""
 
 from itertools import pairwise
-from math import ceil
+from math import ceil, prod
 from numbers import Integral as IntegralNumber
 
 from skae._sklearn import (
@@ -34,6 +34,8 @@ class Conv(Architecture):
         leave at most 8 pixels of the shorter side, and at least one.
     n_blocks : int, default=0
         Residual blocks in each stage.
+    hidden_layer_sizes : tuple of int, default=(256,)
+        Widths of the dense layers between the convolutions and the code.
     activation : str, default="gelu"
         As for `MLP`.
     image_shape : tuple of int or None, default=None
@@ -58,15 +60,23 @@ class Conv(Architecture):
     _parameter_constraints = {
         "channels": [tuple, list, StrOptions({"auto"})],
         "n_blocks": [Interval(Integral, 0, None, closed="left")],
+        "hidden_layer_sizes": [tuple, list],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "image_shape": [tuple, list, None],
     }
 
     def __init__(
-        self, channels="auto", *, n_blocks=0, activation="gelu", image_shape=None
+        self,
+        channels="auto",
+        *,
+        n_blocks=0,
+        hidden_layer_sizes=(256,),
+        activation="gelu",
+        image_shape=None,
     ):
         self.channels = channels
         self.n_blocks = n_blocks
+        self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.image_shape = image_shape
 
@@ -125,7 +135,12 @@ class Conv(Architecture):
             hidden.append(activation())
             n_inputs = width
         height, width = self._sizes()[-1]
-        output = linear(n_inputs * height * width, n_outputs, rng, bias=False)
+        hidden.append(nn.Flatten())
+        n_inputs *= height * width
+        for width in self.hidden_layer_sizes:
+            hidden += [linear(n_inputs, width, rng), activation()]
+            n_inputs = width
+        output = linear(n_inputs, n_outputs, rng, bias=False)
         return ImageEncoder(tuple(self.image_shape), hidden, output)
 
     def build_decoder(self, n_components, n_outputs, rng):
@@ -142,8 +157,14 @@ class Conv(Architecture):
         activation = getattr(nn, ACTIVATIONS[self.activation])
         widths, sizes = self._channels()[::-1], self._sizes()[::-1]
         shape = (widths[0], *sizes[0])
-        entry = linear(n_components, shape[0] * shape[1] * shape[2], rng)
-        hidden = [*self._blocks(widths[0], activation, rng), activation()]
+        entry, n_inputs = [], n_components
+        for width in (*tuple(self.hidden_layer_sizes)[::-1], prod(shape)):
+            entry += [linear(n_inputs, width, rng), activation()]
+            n_inputs = width
+        hidden = []
+        if self.n_blocks:
+            entry.pop()
+            hidden += [*self._blocks(widths[0], activation, rng), activation()]
         for (n_inputs, width), size in zip(pairwise(widths), sizes[1:-1], strict=True):
             hidden.append(Doubling(n_inputs, width, size, rng))
             hidden += self._blocks(width, activation, rng)

@@ -120,7 +120,7 @@ class ImageEncoder(nn.Module):
         """Return the output for rows X."""
         images = X.reshape(-1, *self.image_shape)
         images = images.contiguous(memory_format=torch.channels_last)
-        return self.output(self.hidden(images).flatten(1))
+        return self.output(self.hidden(images))
 
 
 class ImageDecoder(nn.Module):
@@ -132,7 +132,7 @@ class ImageDecoder(nn.Module):
     def __init__(self, shape, entry, hidden, output, size):
         super().__init__()
         self.shape = shape  # (channels, height, width) of the small images
-        self.entry = entry
+        self.entry = nn.Sequential(*entry)
         self.hidden = nn.Sequential(*hidden)
         self.output = output
         self.size = size  # (height, width) of the image
