@@ -19,7 +19,7 @@ from skae._code_density import choose_rows
 from skae._device import resolve_device
 from skae._fit_run import FitRun
 from skae._generation import GenerationMixin
-from skae._setup import check_parameters, check_support
+from skae._setup import check_image_shape, check_parameters, check_support
 from skae._sklearn import (
     Integral,
     Interval,
@@ -292,6 +292,38 @@ class BaseAutoencoder(
             X.astype(np.float64) - check_overflow(reconstructed, X, names=self._names)
         )
         return errors if per_feature else errors.sum(axis=1)
+
+    def as_images(self, X):
+        """Return rows as images.
+
+        Parameters
+        ----------
+        X : array-like of shape (..., n_features)
+            Rows, as `reconstruct`, `sample` or `interpolate` return them.
+
+        Returns
+        -------
+        images : ndarray of shape (..., channels, height, width)
+            A view of X where that is an ndarray.
+
+        Raises
+        ------
+        ValueError
+            If `image_shape` is None, or has another number of pixels.
+        """
+        check_image_shape(self)
+        if self.image_shape is None:
+            raise ValueError(
+                "as_images needs image_shape=(channels, height, width) of the image in "
+                "a row, but image_shape=None"
+            )
+        X, n_pixels = np.asarray(X), np.prod(self.image_shape)
+        if X.ndim < 1 or X.shape[-1] != n_pixels:
+            raise ValueError(
+                f"image_shape={tuple(self.image_shape)} means {n_pixels} features, but "
+                f"X has shape {X.shape}"
+            )
+        return X.reshape(*X.shape[:-1], *self.image_shape)
 
     def _map(self, X, method, *args, **options):
         """Check X, apply a method of the module to its rows, check the result."""

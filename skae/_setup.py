@@ -62,7 +62,8 @@ def resolve_architecture(estimator):
     """
     architecture, shape = estimator.architecture, _image_shape(estimator)
     if architecture == "auto":
-        architecture = "mlp" if shape is None else "conv"
+        is_image = shape is not None and min(shape[1:]) > 1
+        architecture = "conv" if is_image else "mlp"
     architecture = clone(
         ARCHITECTURES[architecture] if isinstance(architecture, str) else architecture
     )
@@ -80,7 +81,7 @@ def resolve_likelihood(estimator):
 def check_parameters(estimator):
     """Raise for the first invalid parameter, before anything is done."""
     validate_parameters(estimator)
-    _check_image_shape(estimator)
+    check_image_shape(estimator)
     parts = (
         resolve_architecture(estimator),
         getattr(estimator, estimator._likelihood_parameter),
@@ -132,7 +133,8 @@ def _check_data_loader(data_loader):
         )
 
 
-def _check_image_shape(estimator):
+def check_image_shape(estimator):
+    """Raise unless `image_shape` is None, or three positive ints."""
     shape = estimator.image_shape
     if shape is None:
         return

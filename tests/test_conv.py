@@ -172,6 +172,41 @@ def test_a_network_of_the_users_own_is_trained_beside_the_linear_path():
     )
 
 
+def test_a_line_of_pixels_is_left_to_dense_layers():
+    X, _ = digits()
+    for image_shape in ((64, 1, 1), (1, 1, 64), (2, 32, 1)):
+        ae = AutoencoderTransformer(2, image_shape=image_shape, max_epochs=1).fit(X)
+        assert type(ae.module_.architecture) is MLP
+
+
+def test_images_go_in_and_come_out():
+    X, _ = digits()
+    images = np.concatenate([X, X[:, ::-1]], axis=1).reshape(300, 2, 8, 8)
+    ae = AutoencoderTransformer(8, image_shape=(2, 8, 8), max_epochs=2, random_state=0)
+    ae.fit(images)
+    rows = ae.reconstruct(images[:5])
+    assert np.array_equal(rows, ae.reconstruct(images[:5].reshape(5, -1)))
+    assert np.array_equal(ae.as_images(rows)[:, 1, 2], rows[:, 64 + 16 : 64 + 24])
+    assert np.shares_memory(ae.as_images(rows), rows)
+    ways = ae.interpolate(images[:3], images[3:6], n_steps=4)
+    assert ae.as_images(ways).shape == (3, 4, 2, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "shape", "message"),
+    [
+        (None, (3, 64), "as_images needs image_shape="),
+        ((1, 8, 8), (3, 63), r"64 features, but X has shape \(3, 63\)"),
+        ((1, 8, 8), (), r"64 features, but X has shape \(\)"),
+        ((8, 8), (3, 64), "must be three positive ints"),
+    ],
+)
+def test_rows_of_another_size_are_no_images(image_shape, shape, message):
+    ae = AutoencoderTransformer(2, image_shape=image_shape)
+    with pytest.raises(ValueError, match=message):
+        ae.as_images(np.zeros(shape))
+
+
 # -- what they cost --------------------------------------------------------------------
 
 
