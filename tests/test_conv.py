@@ -86,11 +86,11 @@ def test_a_residual_block_starts_as_nothing():
 @pytest.mark.parametrize(
     ("shape", "channels"),
     [
-        ((1, 8, 8), (32,)),
-        ((1, 28, 28), (32, 64)),
-        ((3, 32, 32), (32, 64)),
-        ((1, 64, 64), (32, 64, 128)),
-        ((3, 200, 300), (32, 64, 128, 128, 128)),
+        ((1, 8, 8), (16,)),
+        ((1, 28, 28), (16, 32)),
+        ((3, 32, 32), (16, 32)),
+        ((1, 64, 64), (16, 32, 64)),
+        ((3, 200, 300), (16, 32, 64, 128, 128)),
     ],
 )
 def test_there_are_as_many_stages_as_the_image_asks_for(shape, channels):

@@ -15,7 +15,7 @@ from skae.architectures._mlp import ACTIVATIONS
 
 # channels="auto" halves the image until its shorter side has at most this many pixels,
 # once at least, with so many channels that double up to a most.
-FEW_PIXELS, FIRST_CHANNELS, MOST_CHANNELS = 8, 32, 128
+FEW_PIXELS, FIRST_CHANNELS, MOST_CHANNELS = 8, 16, 128
 
 
 class Conv(Architecture):
@@ -30,8 +30,8 @@ class Conv(Architecture):
     Parameters
     ----------
     channels : tuple of int or "auto", default="auto"
-        Channels of each stage. "auto" is 32, 64, 128, 128, ... with as many stages as
-        leave at most 8 pixels of the shorter side, and at least one.
+        Channels of each stage. "auto" is 16, 32, 64, 128, 128, ... with as many stages
+        as leave at most 8 pixels of the shorter side, and at least one.
     n_blocks : int, default=0
         Residual blocks in each stage.
     hidden_layer_sizes : tuple of int, default=(256,)
