@@ -204,6 +204,17 @@ def test_quick_classifiers_of_codes_err_less_the_more_labels_there_are(
         assert more < few < 50  # 90 by chance
 
 
+def test_the_quick_codec_costs_little_more_than_the_bound():
+    tables = quick_report("lossless.py")
+    rates = figures_of(tables, "bits a hundred pixels")
+    (fit,) = tables["Fits"]
+    bound = float(fit["-ELBO, the same"])
+    assert bound < rates["VAE"] < 1.1 * bound
+    others = {row[""]: float(row["bits a hundred pixels"]) for row in tables["Others"]}
+    assert set(others) == {"bz2", "gzip", "xz", "PNG", "WebP"}
+    assert rates["VAE"] < min(others.values())
+
+
 def test_the_labelled_rows_are_as_many_of_each_class(few_labels):
     y = np.random.default_rng(0).choice(5, 1000, p=(0.6, 0.1, 0.1, 0.1, 0.1))
     rows = few_labels.draw_labelled(y, 100, seed=0)

@@ -12,6 +12,7 @@ import skae
 MODULES = [
     "skae",
     "skae.architectures",
+    "skae.compression",
     "skae.corruptions",
     "skae.likelihoods",
     "skae.penalties",
