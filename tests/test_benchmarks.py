@@ -204,6 +204,14 @@ def test_quick_classifiers_of_codes_err_less_the_more_labels_there_are(
         assert more < few < 50  # 90 by chance
 
 
+def test_the_quick_tutorials_have_networks_of_the_users_own():
+    tables = quick_report("conv_vae.py")
+    bounds = figures_of(tables, "-ELBO")
+    loop, ours = "TensorFlow, loop of PyTorch", ["TensorFlow, skae", "Keras, skae"]
+    assert set(bounds) == {loop, *ours}
+    assert max(bounds[name] for name in ours) < bounds[loop] < COIN + 1
+
+
 def test_the_quick_codec_costs_little_more_than_the_bound():
     tables = quick_report("lossless.py")
     rates = figures_of(tables, "bits a hundred pixels")
