@@ -37,7 +37,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         most 64.
     architecture : {"auto", "conv", "mlp"} or Architecture, default="auto"
         The networks beside the linear paths: "mlp" is `MLP()`, "conv" is `Conv()`.
-        "auto" is "conv" where `image_shape` is given, else "mlp".
+        "auto" is "conv" where `image_shape` is given, else "mlp". With `UNet()`, which
+        has no bottleneck, codes are the restored rows.
     loss : {"squared_error", "absolute_error", "binary_cross_entropy"} or \
             Likelihood, default="squared_error"
         What a reconstruction error costs, in nats: the negative log-likelihood of
@@ -163,6 +164,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     _likelihoods = LOSSES
     _likelihood_parameter = "loss"
     _code_densities = ("mixture",)
+    _needs_bottleneck = False
 
     _parameter_constraints = BaseAutoencoder._parameter_constraints | {
         "loss": [StrOptions(set(LOSSES)), Likelihood],
@@ -228,6 +230,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.callbacks = callbacks
 
     def _make_module(self, **settings):
+        if not settings["architecture"].has_bottleneck:
+            return _modules.RestoringModule(**self._objective(), **settings)
         if self.penalty is None:
             return _modules.AutoencoderModule(**self._objective(), **settings)
         return _modules.PenalisedModule(**self._objective(), **settings)
@@ -240,6 +244,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         return objective
 
     def _codes_to_keep(self, module, X):
+        if not module.architecture.has_bottleneck:
+            return None
         codes = _training.map_rows(module, "transform", X)
         return KeptCodes(codes.astype(np.float32))
 

@@ -49,6 +49,9 @@ class BaseAutoencoder(
     `GenerationMixin` needs.
     """
 
+    #: Whether there must be a code.
+    _needs_bottleneck = True
+
     _parameter_constraints = {
         "n_components": [
             Interval(Integral, 1, None, closed="left"),

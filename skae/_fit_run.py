@@ -11,7 +11,7 @@ from skae._setup import (
     resume_module,
     split_rows,
     start_module,
-    warn_of_overcomplete,
+    warn_of_copying,
 )
 
 
@@ -49,7 +49,7 @@ class FitRun:
                 estimator._history, estimator.best_epoch_
             )
         else:
-            warn_of_overcomplete(estimator, X.shape[1])
+            warn_of_copying(estimator, X.shape[1])
             start = partial(start_module, estimator, seed=self.seed)
             n_components = estimator.n_components
             if self.refits:  # both networks have the width that suits all rows

@@ -39,7 +39,7 @@ class GenerationMixin:
         Z : ndarray of shape (n_samples, n_components_)
             Codes, float64.
         """
-        check_is_fitted(self)
+        self._check_code()
         check_count("n_samples", n_samples)
         density = self._code_densities[0] if density is None else density
         if density not in self._code_densities:
@@ -67,7 +67,7 @@ class GenerationMixin:
         X : ndarray of shape (n_samples, n_steps, n_features_in_)
             In the units of X.
         """
-        check_is_fitted(self)
+        self._check_code()
         check_count("n_steps", n_steps)
         if path not in PATHS:
             raise InvalidParameterError(f"path must be in {list(PATHS)}, got {path!r}")
@@ -102,7 +102,7 @@ class GenerationMixin:
         X : ndarray of shape (n_traversed, n_steps, n_features_in_)
             In the units of X.
         """
-        check_is_fitted(self)
+        self._check_code()
         check_count("n_steps", n_steps)
         if not isinstance(span, Real) or not 0 < span < np.inf:
             raise InvalidParameterError(f"span must be a positive float, got {span!r}")
@@ -119,6 +119,15 @@ class GenerationMixin:
         for i, j in enumerate(components):
             codes[i, :, j] = center[j] + spread[j] * shares
         return self._decode(codes)
+
+    def _check_code(self):
+        """Raise unless there is a fitted model whose codes mean something."""
+        check_is_fitted(self)
+        if self._kept_codes is None:
+            raise ValueError(
+                f"architecture={self.architecture!r} has no bottleneck, and so no "
+                "codes to draw or to vary; use one with a bottleneck, such as 'conv'"
+            )
 
     def _check_components(self, components):
         """Return the numbers of components, every one for None."""

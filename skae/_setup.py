@@ -82,8 +82,9 @@ def check_parameters(estimator):
     """Raise for the first invalid parameter, before anything is done."""
     validate_parameters(estimator)
     check_image_shape(estimator)
+    architecture = resolve_architecture(estimator)
     parts = (
-        resolve_architecture(estimator),
+        architecture,
         getattr(estimator, estimator._likelihood_parameter),
         getattr(estimator, "penalty", None),
     )
@@ -94,6 +95,7 @@ def check_parameters(estimator):
     _check_data_loader(estimator.data_loader)
     _check_free_bits(estimator)
     _check_corruption(estimator)
+    _check_bottleneck(estimator, architecture)
     resolve_device(estimator.device)
 
 
@@ -152,6 +154,26 @@ def _check_corruption(estimator):
     if corruption is not None:
         validate_parameters(corruption)
         corruption.check_image(estimator.image_shape)
+
+
+def _check_bottleneck(estimator, architecture):
+    """Raise ValueError for parameters of a code where there is none."""
+    if architecture.has_bottleneck:
+        return
+    way_out = "use an architecture with a bottleneck, such as 'conv'"
+    if estimator._needs_bottleneck:
+        raise ValueError(
+            f"architecture={architecture!r} has no bottleneck, and so no code to be a "
+            f"random variable, as {type(estimator).__name__} has it; use "
+            "AutoencoderTransformer, or " + way_out.removeprefix("use ")
+        )
+    for name in ("n_components", "penalty"):
+        value = getattr(estimator, name)
+        if value is not None:
+            raise ValueError(
+                f"{name}={value!r} is about a code, but architecture={architecture!r} "
+                f"has no bottleneck; leave {name} at None, or {way_out}"
+            )
 
 
 def _check_free_bits(estimator):
@@ -282,20 +304,32 @@ def start_module(estimator, rows, n_components, *, seed):
     `n_components` is the estimator's, or a width that has been found already.
     """
     scaler, axes = fit_scaler(estimator, rows), None
-    if estimator.init == "pca" or not isinstance(n_components, Integral):
+    architecture, n_features = resolve_architecture(estimator), rows.X.shape[1]
+    if not architecture.has_bottleneck:
+        n_components = n_features
+    elif estimator.init == "pca" or not isinstance(n_components, Integral):
         axes = find_axes(estimator, rows, scaler, seed=seed)
     module = estimator._make_module(
-        n_features=rows.X.shape[1],
+        n_features=n_features,
         n_components=resolve_n_components(n_components, axes),
-        architecture=resolve_architecture(estimator),
+        architecture=architecture,
         likelihood=resolve_likelihood(estimator),
         image_shape=_image_shape(estimator),
         rng=Rng(seed),
     )
-    module.scaler = scaler
-    if estimator.init == "pca":
+    module.set_scaler(scaler)
+    if not architecture.has_bottleneck:
+        # it is the rows themselves, whatever `init`
+        module.start_at_rows(_mean_in_network_space(rows, scaler))
+    elif estimator.init == "pca":
         module.start_at_pca(axes)
     return module
+
+
+def _mean_in_network_space(rows, scaler):
+    """Return the mean of the training rows, in network space."""
+    mean, _, _ = _modules.column_ranges(rows.X, rows.train)
+    return (mean - scaler.center.numpy()) / scaler.scale.numpy()
 
 
 def _image_shape(estimator):
@@ -386,9 +420,17 @@ def resolve_n_components(n_components, axes):
     return int(n_components)
 
 
-def warn_of_overcomplete(estimator, n_features):
-    """Warn of a code that is wider than the rows."""
-    n_components = estimator.n_components
+def warn_of_copying(estimator, n_features):
+    """Warn of a network that can copy its input and learn nothing."""
+    n_components, architecture = estimator.n_components, resolve_architecture(estimator)
+    if not architecture.has_bottleneck and estimator.corruption is None:
+        warn(
+            f"architecture={architecture!r} without a bottleneck and corruption=None: "
+            "the network can copy its input and learn nothing; pass the corruption "
+            "that it is to undo, of skae.corruptions",
+            UserWarning,
+            stacklevel=6,  # the line that calls fit
+        )
     if isinstance(n_components, Integral) and n_components > n_features:
         warn(
             f"n_components={n_components} exceeds the {n_features} features of X: an "

@@ -11,7 +11,7 @@ from sklearn.utils import estimator_checks
 from skae import AutoencoderTransformer, VAETransformer
 from skae._sklearn import check_feature_names, check_n_features, get_feature_names
 from skae._validation import check_rows
-from skae.architectures import MLP
+from skae.architectures import MLP, UNet
 from skae.corruptions import GaussianNoise, Masking
 from skae.penalties import Contractive, Sparse
 
@@ -147,6 +147,11 @@ def estimator_configurations():
         loss="binary_cross_entropy"
     )
     autoencoders["image"] = ImageAutoencoder(image_shape=IMAGE_SHAPE)
+    autoencoders["image, no bottleneck"] = ImageAutoencoder(
+        image_shape=IMAGE_SHAPE,
+        architecture=UNet((4, 8), n_blocks=1),
+        corruption=GaussianNoise(0.3, relative=True),
+    )
     vaes = {
         name: VAETransformer(**parameters)
         for name, parameters in (SHARED | VAE).items()

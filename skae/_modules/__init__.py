@@ -10,7 +10,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "_export": ["build_module", "export_module"],
         "_pca": ["PrincipalAxes", "principal_axes"],
         "_penalised": ["PenalisedModule"],
-        "_scaler": ["Scaler", "choose_scaling", "column_statistics"],
+        "_restoring": ["RestoringModule"],
+        "_scaler": ["Scaler", "choose_scaling", "column_ranges", "column_statistics"],
         "_vae": ["VAEModule"],
     },
 )

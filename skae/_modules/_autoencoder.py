@@ -67,14 +67,18 @@ class AutoencoderModule(nn.Module):
         self.corruption = corruption
         self.image_shape = image_shape
 
-        n_codes = self.n_outputs_per_component * n_components
-        encoder = architecture.build_encoder(n_features, n_codes, rng)
-        decoder = architecture.build_decoder(n_components, n_features, rng)
         self.scaler = Scaler(n_features)
-        self.encoder = LinearPath(n_features, n_codes, encoder, rng)
-        self.decoder = LinearPath(n_components, n_features, decoder, rng)
+        self._build_networks()
         self.likelihood_parameters = nn.ParameterDict()
         self._start_likelihood(noise_variance=1.0)
+
+    def _build_networks(self):
+        n_features, n_components, rng = self.n_features, self.n_components, self.rng
+        n_codes = self.n_outputs_per_component * n_components
+        encoder = self.architecture.build_encoder(n_features, n_codes, rng)
+        decoder = self.architecture.build_decoder(n_components, n_features, rng)
+        self.encoder = LinearPath(n_features, n_codes, encoder, rng)
+        self.decoder = LinearPath(n_components, n_features, decoder, rng)
 
     def settings(self):
         """Return the arguments that rebuild this module, but for the weights."""
@@ -90,7 +94,7 @@ class AutoencoderModule(nn.Module):
     @property
     def dtype(self):
         """The dtype of the weights."""
-        return self.decoder.linear.weight.dtype
+        return next(self.encoder.parameters()).dtype
 
     @property
     def n_operations(self):
@@ -101,6 +105,10 @@ class AutoencoderModule(nn.Module):
     def widest_layer(self):
         """How many numbers of a row the widest layer has."""
         return max(p.footprint.widest for p in (self.encoder, self.decoder))
+
+    def set_scaler(self, scaler):
+        """Set what takes rows to network space."""
+        self.scaler = scaler
 
     # -- the start -------------------------------------------------------------
 

@@ -5,10 +5,12 @@ import torch
 
 from skae._modules._autoencoder import AutoencoderModule
 from skae._modules._penalised import PenalisedModule
+from skae._modules._restoring import RestoringModule
 from skae._modules._vae import VAEModule
 from skae._random import Rng
 
-MODULES = {cls.__name__: cls for cls in (AutoencoderModule, PenalisedModule, VAEModule)}
+KINDS = (AutoencoderModule, PenalisedModule, RestoringModule, VAEModule)
+MODULES = {kind.__name__: kind for kind in KINDS}
 
 
 def export_module(module):

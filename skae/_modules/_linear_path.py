@@ -47,3 +47,35 @@ class LinearPath(nn.Module):
             self.linear.weight.copy_(torch.from_numpy(weight))
             self.linear.bias.copy_(torch.from_numpy(bias))
         zero_output(self.network)
+
+
+class PixelwisePath(nn.Module):
+    """The sum of a line for each feature and a network: `x -> a x + b + network(x)`.
+
+    Parameters
+    ----------
+    n_features : int
+        Width of a row, and of the result.
+    network : nn.Module
+        From rows to rows.
+    rng : Rng
+        Source of noise.
+    """
+
+    def __init__(self, n_features, network, rng):
+        super().__init__()
+        self.gain = nn.Parameter(torch.zeros(n_features))
+        self.bias = nn.Parameter(torch.zeros(n_features))
+        self.network = network
+        self.footprint = footprint(network, n_features, rng)
+
+    def forward(self, X):
+        """Return the sum of both for rows X."""
+        return self.gain * X + self.bias + self.network(X)
+
+    def start_at(self, gain, bias):
+        """Make this the line `gain * X + bias` of a float and an ndarray."""
+        with torch.no_grad():
+            self.gain.fill_(gain)
+            self.bias.copy_(torch.from_numpy(bias))
+        zero_output(self.network)

@@ -120,7 +120,7 @@ class Course(ConstantCourse):
     n_steps : int
         How many steps there will be at most.
     spread : float
-        Standard deviation of the data in network space.
+        Standard deviation of the data in network space; 0 for no noise.
     rng : Rng
         Source of the noise.
 
@@ -165,6 +165,8 @@ class Course(ConstantCourse):
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
             group["lr"] = peak * share
         self.n_taken += 1
+        if not self.spread:
+            return U
         noise = self.rng.normal_like(U)
         return torch.add(U, noise, alpha=JITTER * self.spread * share)
 

@@ -168,8 +168,14 @@ class AutoencoderNet(NeuralNet):
         if self.plan.schedule == "constant":
             self.course_ = ConstantCourse(self.optimizer_)
         else:
+            # noise on a whole image would be one more corruption to undo
+            jitters = self.module_.architecture.has_bottleneck
             self.course_ = Course(
-                self.optimizer_, self.flat_, n_steps, train.spread(), self.module_.rng
+                self.optimizer_,
+                self.flat_,
+                n_steps,
+                train.spread() if jitters else 0.0,
+                self.module_.rng,
             )
         self._choose_gradients()
 

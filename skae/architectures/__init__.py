@@ -3,5 +3,6 @@
 from skae.architectures._base import Architecture
 from skae.architectures._conv import Conv
 from skae.architectures._mlp import MLP
+from skae.architectures._unet import UNet
 
-__all__ = ["MLP", "Architecture", "Conv"]
+__all__ = ["MLP", "Architecture", "Conv", "UNet"]

@@ -11,12 +11,17 @@ class Architecture(BaseEstimator, ABC):
     An architecture holds the user's parameters and builds the nonlinear half of an
     encoder and of a decoder; the estimator puts a linear path beside each. Weights
     must be drawn from the `Rng` that is handed in, never from a global generator.
+
+    One without a bottleneck builds a restorer instead, from rows to rows.
     """
 
     _parameter_constraints = {}
 
     #: Fewest rows that a training batch may have.
     min_batch_rows = 1
+
+    #: Whether a code stands between a row and its reconstruction.
+    has_bottleneck = True
 
     @abstractmethod
     def build_encoder(self, n_features, n_outputs, rng):
@@ -42,3 +47,13 @@ class Architecture(BaseEstimator, ABC):
     @abstractmethod
     def build_decoder(self, n_components, n_outputs, rng):
         """Return the network from codes to rows, or None for no network."""
+
+    def build_restorer(self, n_features, rng):
+        """Return the network from rows to what to add to them, without a code.
+
+        Asked for where `has_bottleneck` is False, and the other two then are not. Maps
+        (n_rows, n_features) to the same shape, with an `output` as in `build_encoder`,
+        and may have a buffer `backdrop` of shape (n_features,), which is set to the
+        mean row in network space less its own mean.
+        """
+        raise NotImplementedError

@@ -2,23 +2,17 @@
 
 from itertools import pairwise
 from math import ceil, prod
-from numbers import Integral as IntegralNumber
 
-from skae._sklearn import (
-    Integral,
-    Interval,
-    InvalidParameterError,
-    StrOptions,
-)
-from skae.architectures._base import Architecture
+from skae._sklearn import Integral, Interval
 from skae.architectures._mlp import ACTIVATIONS
+from skae.architectures._stages import StagedArchitecture, halved_sizes
 
 # channels="auto" halves the image until its shorter side has at most this many pixels,
 # once at least, with so many channels that double up to a most.
 FEW_PIXELS, FIRST_CHANNELS, MOST_CHANNELS = 8, 16, 128
 
 
-class Conv(Architecture):
+class Conv(StagedArchitecture):
     """Strided convolutions in the encoder, mirrored in the decoder.
 
     Each stage of the encoder halves height and width by a convolution of stride 2,
@@ -57,12 +51,9 @@ class Conv(Architecture):
     ... )
     """
 
-    _parameter_constraints = {
-        "channels": [tuple, list, StrOptions({"auto"})],
+    _parameter_constraints = StagedArchitecture._parameter_constraints | {
         "n_blocks": [Interval(Integral, 0, None, closed="left")],
         "hidden_layer_sizes": [tuple, list],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "image_shape": [tuple, list, None],
     }
 
     def __init__(
@@ -80,34 +71,9 @@ class Conv(Architecture):
         self.activation = activation
         self.image_shape = image_shape
 
-    def _validate_params(self):
-        super()._validate_params()
-        if self.image_shape is None:
-            raise ValueError(
-                f"architecture={self!r} is for images, but image_shape=None; pass "
-                "image_shape=(channels, height, width) of the image in a row"
-            )
-        channels = self._channels()
-        if not channels or not all(
-            isinstance(c, IntegralNumber) and not isinstance(c, bool) and c > 0
-            for c in channels
-        ):
-            raise InvalidParameterError(
-                "The 'channels' parameter of Conv must be a tuple of positive ints, "
-                f"one at least, or 'auto'. Got {self.channels!r} instead."
-            )
-        if min(self._sizes()[-2]) < 2:
-            raise ValueError(
-                f"image_shape={tuple(self.image_shape)} is too small to be halved "
-                f"{len(channels)} times, as channels={self.channels!r} asks for; use "
-                "fewer channels, or architecture='mlp'"
-            )
-
-    def _channels(self):
-        """Return the channels of each stage."""
-        if not isinstance(self.channels, str):
-            return tuple(self.channels)
-        channels, shorter = [], min(self.image_shape[1:])
+    def _auto_channels(self):
+        """Return the channels of each stage that "auto" stands for."""
+        shorter, channels = min(self.image_shape[1:]), []
         while shorter > FEW_PIXELS or not channels:
             channels.append(min(FIRST_CHANNELS * 2 ** len(channels), MOST_CHANNELS))
             shorter = ceil(shorter / 2)
@@ -115,10 +81,7 @@ class Conv(Architecture):
 
     def _sizes(self):
         """Return (height, width) before the first stage and after each."""
-        sizes = [tuple(self.image_shape[1:])]
-        for _ in self._channels():
-            sizes.append(tuple(ceil(side / 2) for side in sizes[-1]))
-        return sizes
+        return halved_sizes(self.image_shape, len(self._channels()))
 
     def build_encoder(self, n_features, n_outputs, rng):
         """Return the network from images to codes."""
@@ -171,8 +134,3 @@ class Conv(Architecture):
             hidden.append(activation())
         output = Convolution(widths[-1], 4 * self.image_shape[0], rng, bias=False)
         return ImageDecoder(shape, entry, hidden, output, sizes[-1])
-
-    def _blocks(self, width, activation, rng):
-        from skae.architectures._convolutions import Residual
-
-        return [Residual(width, activation, rng) for _ in range(self.n_blocks)]

@@ -1,5 +1,7 @@
 """Layers of images, whose weights come from an explicit `Rng`."""
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -144,3 +146,61 @@ class ImageDecoder(nn.Module):
         doubled = functional.pixel_shuffle(self.output(self.hidden(images)), 2)
         height, width = self.size
         return doubled[:, :, :height, :width].flatten(1)
+
+
+class ImageRestorer(nn.Module):
+    """From images to images: down through stages, and up again beside them.
+
+    Parameters
+    ----------
+    image_shape : (int, int, int)
+        (channels, height, width).
+    n_frequencies : int
+        See `with_waves`.
+    entry : nn.Module
+        From the image to the channels of the first stage.
+    down : list of nn.Module
+        Stages, each at half the size of the one before.
+    up : list of nn.ModuleList
+        Pairs of a `Doubling` and a stage, one less.
+    output : nn.Module
+        From the channels of the first stage to those of the image.
+    """
+
+    def __init__(self, image_shape, n_frequencies, entry, down, up, output):
+        super().__init__()
+        self.image_shape, self.n_frequencies = image_shape, n_frequencies
+        self.entry = entry
+        self.down, self.up = nn.ModuleList(down), nn.ModuleList(up)
+        self.output = output
+        # what scaling has taken off: convolutions see the image with its mean
+        backdrop = torch.zeros(math.prod(image_shape), dtype=torch.float32)
+        self.register_buffer("backdrop", backdrop)
+
+    def forward(self, X):
+        """Return what to add to rows X."""
+        images = (X + self.backdrop).reshape(-1, *self.image_shape)
+        images = images.contiguous(memory_format=torch.channels_last)
+        images = self.entry(with_waves(images, self.n_frequencies))
+        seen = []
+        for stage in self.down:
+            images = stage(images)
+            seen.append(images)
+        for doubling, stage in self.up:
+            seen.pop()
+            images = stage(doubling(images) + seen[-1])
+        return self.output(images).flatten(1)
+
+
+def with_waves(images, n_frequencies):
+    """Return images (n_rows, channels, ...) with waves of their values as channels.
+
+    Sine and cosine of pi / 2, pi, 2 pi, ... times the values, so many of each.
+    """
+    if n_frequencies == 0:
+        return images
+    waves = [images]
+    for i in range(n_frequencies):
+        phases = math.pi * 2.0 ** (i - 1) * images
+        waves += [phases.sin(), phases.cos()]
+    return torch.cat(waves, dim=1)

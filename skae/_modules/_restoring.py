@@ -1,0 +1,59 @@
+"""The network of an autoencoder without a bottleneck: from row to restored row."""
+
+import torch
+from torch import nn
+
+from skae._modules._autoencoder import AutoencoderModule
+from skae._modules._linear_path import PixelwisePath
+
+
+class RestoringModule(AutoencoderModule):
+    """An autoencoder whose code is the restored row.
+
+    Parameters
+    ----------
+    **settings : object
+        As for `AutoencoderModule`; the architecture is one without a bottleneck.
+    """
+
+    def _build_networks(self):
+        network = self.architecture.build_restorer(self.n_features, self.rng)
+        self.encoder = PixelwisePath(self.n_features, network, self.rng)
+        self.decoder = nn.Identity()
+
+    @property
+    def n_operations(self):
+        """Multiplications, and as many additions, for a row."""
+        return self.encoder.footprint.n_operations
+
+    @property
+    def widest_layer(self):
+        """How many numbers of a row the widest layer has."""
+        return self.encoder.footprint.widest
+
+    def set_scaler(self, scaler):
+        """Set what takes rows to network space, and the mean row that it takes off."""
+        super().set_scaler(scaler)
+        backdrop = getattr(self.encoder.network, "backdrop", None)
+        if backdrop is not None:
+            mean = scaler.center / scaler.scale  # (n_features,)
+            with torch.no_grad():
+                backdrop.copy_(mean - mean.mean())
+
+    def start_at_rows(self, mean, noise_variance=1.0):
+        """Make the network return the rows as they are, given their mean."""
+        surrogate = self.likelihood.surrogate(mean)
+        bias = surrogate.bias - surrogate.gain * mean
+        self.encoder.start_at(surrogate.gain, bias)
+        self._start_likelihood(noise_variance)
+
+    # -- inference, in the units of X ------------------------------------------
+
+    def transform(self, X):
+        """Return the restored rows of rows X, in the units of X."""
+        params = self.encode(self.to_network_space(X))
+        return self.scaler.inverse(self.likelihood.mean(params))
+
+    def inverse_transform(self, Z):
+        """Return codes Z: they are rows in the units of X already."""
+        return Z
