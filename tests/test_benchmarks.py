@@ -356,3 +356,54 @@ def test_a_fit_that_fails_is_told_and_no_number(never_worse, monkeypatch):
     trial = never_worse.try_table("wine", 0, [1], quick=True)
     assert np.isnan(trial.figures["ratio"])
     assert "claim 1 failed with seed 0: FloatingPointError('loss')" in trial.notes
+
+
+# -- restored pictures -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "subject", "title", "unit", "higher_is_better"),
+    [
+        ("denoising.py", "digits", "Noise of 0.5 on digits", "PSNR, dB", True),
+        ("colourisation.py", "pictograms", "Colours", "distance in CIE Lab", False),
+    ],
+)
+def test_quick_pictures_are_restored_better_than_by_other_ways(
+    script, subject, title, unit, higher_is_better, tmp_path
+):
+    tables = quick_report(script, "--of", subject, "--output", str(tmp_path))
+    *rivals, ours = tables[title]
+    assert ours["method"] == "AutoencoderTransformer, seed 0"
+    figures = [float(rival[unit]) for rival in rivals]
+    best = max(figures) if higher_is_better else min(figures)
+    gain = float(ours[unit]) - best
+    (summary,) = tables[f"{title}: beside the best rival"]
+    assert float(summary["its"]) == best
+    assert float(summary["difference"]) == pytest.approx(gain, abs=0.011)
+    assert (gain > 0) is higher_is_better
+    assert len(list(tmp_path.glob("*.png"))) == 1
+
+
+@pytest.fixture
+def colourisation(literature):
+    return import_module("colourisation")
+
+
+def test_lab_space_is_that_of_the_standard(colourisation):
+    # white, black and the three primaries, as the tables have them
+    colours = np.array([[1, 1, 1], [0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    lab = [[100, 0, 0], [0, 0, 0], [53.24, 80.09, 67.20],
+           [87.73, -86.18, 83.18], [32.30, 79.19, -107.86]]  # fmt: skip
+    assert np.allclose(colourisation.to_lab(colours), lab, atol=0.02)
+    some = np.random.default_rng(0).random((20, 3))
+    assert np.allclose(colourisation.to_rgb(colourisation.to_lab(some)), some)
+
+
+def test_the_ratio_of_signal_to_noise_is_that_of_the_mean_squared_error(literature):
+    psnr = import_module("restoration").psnr
+    X, Y = np.zeros((2, 4)), np.full((2, 4), 0.1)
+    Y[1] = 0.3
+    assert psnr(X, Y) == pytest.approx(-10 * math.log10(0.05))
+    where = np.zeros((2, 4), dtype=bool)
+    where[0, 1] = True
+    assert psnr(X, Y, where) == pytest.approx(20)

@@ -506,8 +506,9 @@ def assert_same_training(one, two):
         one.history_[columns], two.history_[columns], rtol=1e-5, atol=1e-6
     )
     for name, array in weights(one).items():
+        # Adam moves a weight by as much where its gradient is hardly more than rounding
         np.testing.assert_allclose(
-            weights(two)[name], array, rtol=1e-4, atol=1e-5, err_msg=name
+            weights(two)[name], array, rtol=1e-4, atol=1e-4, err_msg=name
         )
 
 
