@@ -89,6 +89,18 @@ class ImageAutoencoder(ImageRows, AutoencoderTransformer):
     """For `image_shape`."""
 
 
+class ImageRestorer(ImageAutoencoder):
+    """For `image_shape` without a bottleneck."""
+
+    def _fit(self, *args, **options):
+        # the checks set this parameter of whatever has it
+        n_components, self.n_components = self.n_components, None
+        try:
+            return super()._fit(*args, **options)
+        finally:
+            self.n_components = n_components
+
+
 class ImageVAE(ImageRows, VAETransformer):
     """For `image_shape`."""
 
@@ -147,7 +159,7 @@ def estimator_configurations():
         loss="binary_cross_entropy"
     )
     autoencoders["image"] = ImageAutoencoder(image_shape=IMAGE_SHAPE)
-    autoencoders["image, no bottleneck"] = ImageAutoencoder(
+    autoencoders["image, no bottleneck"] = ImageRestorer(
         image_shape=IMAGE_SHAPE,
         architecture=UNet((4, 8), n_blocks=1),
         corruption=GaussianNoise(0.3, relative=True),

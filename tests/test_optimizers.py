@@ -271,7 +271,8 @@ def test_a_fused_step_goes_on_from_torchs_state_and_torch_from_its(name, directi
     after.load_state_dict(before.state_dict())
     take_steps(after, network, 4)
     take_steps(torchs(flat_alone), alone, 8)
-    assert torch.equal(flat.vector, flat_alone.vector)
+    # not to the bit on every processor: torch computes the ends of a vector otherwise
+    torch.testing.assert_close(flat.vector, flat_alone.vector, rtol=1e-6, atol=1e-7)
 
 
 def test_a_fused_step_runs_its_closure_first():
