@@ -8,5 +8,6 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         "_container": ["CompressedDataError"],
         "_lossless": ["LosslessCodec"],
+        "_lossy": ["LossyCodec"],
     },
 )

@@ -14,6 +14,9 @@ _HEAD = struct.Struct("<BB2sHI8s")
 _STACK = struct.Struct("<HI")  # words known in advance, words stored
 _CHECKSUM = struct.Struct("<I")
 
+# What a decoder says of bytes that are whole and still make no sense.
+DISAGREES = "data is not what its own header says"
+
 DTYPES = ("b1", "u1", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
 
 
@@ -113,7 +116,7 @@ class Container(NamedTuple):
         stacks = cls._read_stacks(body, len(MAGIC) + _HEAD.size, n_stacks)
         dtype = dtype.decode("ascii", "replace")
         if stacks is None or dtype not in DTYPES:
-            raise CompressedDataError("data is not what its own header says")
+            raise CompressedDataError(DISAGREES)
         return cls(its_kind, dtype, n_rows, its_fingerprint, stacks)
 
     @staticmethod

@@ -8,7 +8,8 @@ from sklearn.utils.validation import check_is_fitted
 from skae._sklearn import check_feature_names, check_n_features
 from skae._vae import VAETransformer
 from skae._validation import check_rows, name_column
-from skae.compression._container import CompressedDataError, Container, Stack
+from skae.compression._coders import import_constriction
+from skae.compression._container import DISAGREES, CompressedDataError, Container, Stack
 from skae.compression._integers import (
     ACTIVATION_BITS,
     AFFINE_BITS,
@@ -37,9 +38,6 @@ WORDS_PER_COMPONENT = 2
 PROBABILITY_BITS, LARGEST_LOGIT = 22, 12
 STD_BITS, LOG_VARS = 10, (-30, 2)
 SMALLEST_STD = 1 / 16  # steps of the grid
-
-
-DISAGREES = "data is not what its own header says"
 
 
 class LosslessCodec:
@@ -95,7 +93,7 @@ class LosslessCodec:
 
     def __init__(self, estimator):
         _check_estimator(estimator)
-        self._coders = _import_constriction().stream
+        self._coders = import_constriction().stream
         models = self._coders.model
         self._grid = models.QuantizedGaussian(-N_SIDE, N_SIDE)
         self._prior = models.QuantizedGaussian(-N_SIDE, N_SIDE, 0.0, 2.0**GRID_BITS)
@@ -284,14 +282,3 @@ def _check_estimator(estimator):
             f"likelihood={estimator.likelihood!r} gives no probability of whole "
             "numbers; fit VAETransformer(likelihood='bernoulli') to zeros and ones"
         )
-
-
-def _import_constriction():
-    try:
-        import constriction
-    except ImportError:
-        raise ImportError(
-            "skae.compression needs the entropy coders of constriction; install them "
-            'with pip install "skae[compression]"'
-        ) from None
-    return constriction
