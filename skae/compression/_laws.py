@@ -9,7 +9,7 @@ SHAPES = (0.4, 0.5, 0.6, 0.75, 1.0, 1.3, 1.6, 2.0, 3.0)
 
 # Scales have so many values to the octave, so that machines which differ in the last
 # bits find the same one.
-SCALES_PER_OCTAVE = 8
+SCALES_PER_OCTAVE = 32
 
 # Probabilities are multiples of 2 ** -PROBABILITY_BITS. Values farther out than the
 # table escape: they cost 16 bits, and 32 more as they are.

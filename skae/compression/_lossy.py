@@ -86,6 +86,8 @@ class LossyCodec:
             self._coders.model.Categorical(law.probabilities, perfect=False)
             for law in self._laws
         ]
+        likeliest = [law.probabilities.max() for law in self._laws]
+        self._fewest_bits = -np.log2(likeliest).sum()
         self._half = self._coders.model.Uniform(HALF)
         self.fingerprint = self._digest()
 
@@ -108,8 +110,8 @@ class LossyCodec:
             If X has another width than the model, or a row is so far out that its
             code in steps is no 32-bit number.
         """
+        codes = self.estimator.transform(X)
         X = self.estimator._check_rows(X)
-        codes = self.estimator.transform(X.astype(_float_of(X.dtype)))
         values = self._axes.to_axes(codes.astype(np.float64)) / self.step
         numbers = rounded(values)  # (n_rows, n_axes)
         check_overflow(np.where(np.abs(numbers) > LARGEST, np.inf, numbers), X)
@@ -144,7 +146,11 @@ class LossyCodec:
         content = Container.from_bytes(data, kind=KIND, fingerprint=self.fingerprint)
         if len(content.stacks) != 1:
             raise CompressedDataError(DISAGREES)
-        coder = self._coders.stack.AnsCoder(content.stacks[0].words)
+        words = content.stacks[0].words
+        # before memory is asked for: no row takes fewer bits than the likeliest one
+        if content.n_rows * self._fewest_bits > 32 * (len(words) + 2):
+            raise CompressedDataError(DISAGREES)
+        coder = self._coders.stack.AnsCoder(words)
         values = np.empty((content.n_rows, len(self._laws)))
         for j, (law, model) in enumerate(zip(self._laws, self._models, strict=True)):
             values[:, j] = self._pop(coder, content.n_rows, law, model)
