@@ -407,3 +407,28 @@ def test_the_ratio_of_signal_to_noise_is_that_of_the_mean_squared_error(literatu
     where = np.zeros((2, 4), dtype=bool)
     where[0, 1] = True
     assert psnr(X, Y, where) == pytest.approx(20)
+
+
+def test_the_quick_codec_of_squares_beats_jpeg(tmp_path):
+    tables = quick_report("lossy.py", "--of", "squares of 8", "--output", str(tmp_path))
+    ratios = {float(line["bits a pixel"]): line for line in tables["squares of 8"]}
+    assert list(ratios) == [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert all(line["verdict"] == "" for line in ratios.values())
+    assert float(ratios[0.2]["skae, dB"]) > float(ratios[0.4]["JPEG, dB"])
+    assert len(list(tmp_path.glob("*.png"))) == 1
+
+
+def test_faces_are_whole_where_their_quarters_are_tiled(literature):
+    lossy = import_module("lossy")
+    faces = np.arange(16 * 64 * 64, dtype=float).reshape(16, -1) / (16 * 64 * 64)
+    subject = lossy.Subject(None, lossy.quarters(faces, 8), (1, 32, 32), 16, 2)
+    image = subject.tile(subject.X_test)[..., 0]
+    whole = np.rint(faces.reshape(2, 8, 64, 64).transpose(0, 2, 1, 3) * 255)
+    assert np.array_equal(image, whole.reshape(128, 512))
+
+
+def test_a_ratio_between_two_rates_is_on_the_line_between_them(literature):
+    at_rate = import_module("lossy").at_rate
+    curve = [(0.1, 20.0, None), (0.4, 24.0, None)]
+    assert at_rate(curve, 0.2) == pytest.approx(22.0)
+    assert math.isnan(at_rate(curve, 0.5))

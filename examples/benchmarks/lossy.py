@@ -1,6 +1,6 @@
 """Pictures in few bytes: rounded codes of an autoencoder beside JPEG and WebP.
 
-    python examples/benchmarks/lossy.py                  # about 10 minutes
+    python examples/benchmarks/lossy.py                  # about 3 minutes
     python examples/benchmarks/lossy.py --of faces --output pictures
     python examples/benchmarks/lossy.py --quick          # seconds: does it run?
 
@@ -182,6 +182,8 @@ def compare(name, arguments):
         others = [decibels[form] for form in FORMATS]
         best = -np.inf if np.isnan(others).all() else np.nanmax(others)
         verdict = "met" if decibels["skae"] > best else "missed"
+        if np.isnan(decibels["skae"]):
+            verdict = ""
         cells = ["" if np.isnan(d) else f"{d:.2f}" for d in decibels.values()]
         lines.append([f"{rate:g}", *cells, "" if quick else verdict])
     if arguments.output is not None:
@@ -191,6 +193,7 @@ def compare(name, arguments):
         "rows": f"{subject.X_train.shape} and {subject.X_test.shape}",
         "estimator": " ".join(repr(model).split()),
         "seconds of the fit": f"{times['wall']:.0f}",
+        "best epoch": model.best_epoch_,
         "bytes of the model": len(pickle.dumps(model)),
         "rows a second": f"{n_rows / packing['wall']:.0f} to bytes, "
         f"{n_rows / unpacking['wall']:.0f} back",
