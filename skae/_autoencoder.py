@@ -279,7 +279,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         Returns
         -------
         score : ndarray of shape (n_samples,)
-            In the squared units of X; higher is more like the training rows.
+            In the squared units of X; higher is more like the training rows. A row's
+            missing values are not part of its score.
         """
         return -self.reconstruction_error(X)
 
@@ -289,7 +290,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         One minus the squared reconstruction error over the squared deviation from
         the column means, both in the model's own scaling, so that a column's unit of
         measure does not decide how much it counts. PCA's explained variance ratio,
-        on scaled columns, is the same quantity.
+        on scaled columns, is the same quantity. Missing values count for nothing.
 
         Parameters
         ----------
@@ -308,9 +309,11 @@ class AutoencoderTransformer(BaseAutoencoder):
         errors = _training.map_rows(self.module_, "rescaled_errors", X)
         errors = check_overflow(errors, X, names=self._names)
         scale = self.module_.scaler.scale.cpu().numpy()
-        deviations = _modules.column_statistics(X).std / scale
+        statistics = _modules.column_statistics(X)
+        deviations = statistics.std / scale
         error = errors.sum(dtype=np.float64)
-        variance = len(X) * np.square(deviations).sum()
+        shares_known = statistics.n_known / len(X)
+        variance = len(X) * (np.square(deviations) * shares_known).sum()
         if variance == 0:
             return 1.0 if np.isclose(error, 0.0) else 0.0
         return float(1 - error / variance)

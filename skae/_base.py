@@ -30,7 +30,13 @@ from skae._sklearn import (
     check_n_features,
     get_feature_names,
 )
-from skae._validation import check_codes, check_overflow, check_rows
+from skae._validation import (
+    check_codes,
+    check_overflow,
+    check_rows,
+    has_holes,
+    refuse_empty_columns,
+)
 from skae.architectures import Architecture
 
 
@@ -114,8 +120,9 @@ class BaseAutoencoder(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows: finite numbers of any float or integer dtype. With `image_shape`
-            also (n_samples, channels, height, width).
+            Rows: numbers of any float or integer dtype. NaN is a missing value,
+            which costs nothing; every row and every column must have a known one.
+            With `image_shape` also (n_samples, channels, height, width).
         y : Ignored
             Not used, present for API consistency.
 
@@ -185,7 +192,14 @@ class BaseAutoencoder(
             X = self._check_rows(X)
         else:
             names = get_feature_names(X)
-            X = check_rows(X, estimator=self, names=names, image_shape=self.image_shape)
+            X = check_rows(
+                X,
+                estimator=self,
+                names=names,
+                image_shape=self.image_shape,
+                allow_nan=True,
+            )
+            refuse_empty_columns(X, names)
         check_support(self, X, names)
         return X, names
 
@@ -264,7 +278,8 @@ class BaseAutoencoder(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Rows. Missing values are encoded as the mean of their column, and
+            decoded like others.
 
         Returns
         -------
@@ -286,7 +301,8 @@ class BaseAutoencoder(
         Returns
         -------
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            Squared error, float64.
+            Squared error, float64. Missing values have none: they are NaN among each
+            feature's parts, and not part of the sum.
         """
         check_is_fitted(self)
         X = self._check_rows(X)
@@ -294,7 +310,9 @@ class BaseAutoencoder(
         errors = np.square(
             X.astype(np.float64) - check_overflow(reconstructed, X, names=self._names)
         )
-        return errors if per_feature else errors.sum(axis=1)
+        if per_feature:
+            return errors
+        return np.nansum(errors, axis=1) if has_holes(X) else errors.sum(axis=1)
 
     def as_images(self, X):
         """Return rows as images.
@@ -344,7 +362,11 @@ class BaseAutoencoder(
         """Return X as rows like those that the estimator was fitted on."""
         check_feature_names(self, X, reset=False)
         X = check_rows(
-            X, estimator=self, names=self._names, image_shape=self.image_shape
+            X,
+            estimator=self,
+            names=self._names,
+            image_shape=self.image_shape,
+            allow_nan=True,
         )
         check_n_features(self, X, reset=False)
         return X
@@ -386,6 +408,7 @@ class BaseAutoencoder(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.allow_nan = True
         return tags
 
     def __getstate__(self):

@@ -17,7 +17,7 @@ from skae._availability import demands_early_stopping
 from skae._device import resolve_device
 from skae._random import Rng
 from skae._sklearn import Integral, InvalidParameterError, validate_parameters
-from skae._validation import name_column
+from skae._validation import has_holes, name_column
 from skae.architectures import MLP, Conv
 from skae.corruptions._chain import as_corruption
 
@@ -191,8 +191,10 @@ def check_support(estimator, X, names):
     """Raise ValueError if X lies outside the likelihood's support."""
     likelihood = resolve_likelihood(estimator)
     lowest, highest = likelihood.support
-    below = lowest > -np.inf and X.min() < lowest
-    above = highest < np.inf and X.max() > highest
+    # fmin and fmax pass over missing values, but are slower
+    least, most = (np.fmin, np.fmax) if has_holes(X) else (np.minimum, np.maximum)
+    below = lowest > -np.inf and least.reduce(X, axis=None) < lowest
+    above = highest < np.inf and most.reduce(X, axis=None) > highest
     if not (below or above):
         return
     columns = _modules.column_statistics(X)
@@ -220,10 +222,11 @@ def split_rows(estimator, X, *, streaming, seed):
         )
     wanted = estimator.early_stopping == "auto" and n_valid >= FEWEST_VALIDATION_ROWS
     if streaming or not (demanded or wanted):
-        return _training.TrainingRows(X, None, None)
+        return _training.TrainingRows(X, None, None, has_holes(X))
     numbers = np.arange(n_samples, dtype=np.int32)  # half the memory of the usual int64
     order = np.random.RandomState(seed).permutation(numbers)
-    return _training.TrainingRows(X, np.sort(order[n_valid:]), np.sort(order[:n_valid]))
+    train, valid = np.sort(order[n_valid:]), np.sort(order[:n_valid])
+    return _training.TrainingRows(X, train, valid, has_holes(X))
 
 
 def _n_held_out(fraction, n_samples):
@@ -342,8 +345,7 @@ def fit_scaler(estimator, rows):
     """Return the scaler of the training rows."""
     statistics = cache(partial(_modules.column_statistics, rows.X, rows.train))
     scaling = resolve_scaling(estimator, resolve_likelihood(estimator), statistics)
-    scaler = _modules.Scaler(rows.X.shape[1])
-    return scaler if scaling is None else scaler.fit(statistics(), scaling)
+    return _modules.Scaler(rows.X.shape[1]).fit(statistics(), scaling)
 
 
 def find_axes(estimator, rows, scaler, *, seed):

@@ -351,7 +351,7 @@ class VAETransformer(BaseAutoencoder):
         """Return the ELBO of each row at beta 1, in nats, in the units of X.
 
         A lower bound of the row's log-density, whatever beta the model was trained
-        with. The expectation over the posterior is a mean over 64 draws in balanced
+        with; of a row with missing values, that of the known ones [1]_. The expectation over the posterior is a mean over 64 draws in balanced
         pairs that are the same for every row and call; it is exact for a linear
         decoder.
 
@@ -364,6 +364,11 @@ class VAETransformer(BaseAutoencoder):
         -------
         elbo : ndarray of shape (n_samples,)
             In nats.
+
+        References
+        ----------
+        .. [1] P.-A. Mattei, J. Frellsen, "MIWAE: Deep Generative Modelling and
+           Imputation of Incomplete Data Sets", ICML 2019, arXiv:1812.02633.
         """
         check_is_fitted(self)
         rng = Rng(self._seed)

@@ -24,6 +24,9 @@ FILL = (
 CLIP = "clip or replace such values first, or drop the rows"
 ENCODE = "encode text first, for instance with sklearn.preprocessing.OneHotEncoder"
 
+# Numbers per chunk when NaN are looked for.
+CHUNK_CELLS = 2**17
+
 # Squares of larger values overflow float64, and with them every variance.
 LARGEST_VALUE = 1e150
 
@@ -33,8 +36,8 @@ def name_column(j, names):
     return f"column {names[j]!r}" if names is not None else f"column {j}"
 
 
-def check_rows(X, *, estimator, names=None, image_shape=None):
-    """Return X as a finite 2-D array of rows.
+def check_rows(X, *, estimator, names=None, image_shape=None, allow_nan=False):
+    """Return X as a 2-D array of rows, finite but for NaN if that is allowed.
 
     Parameters
     ----------
@@ -46,6 +49,8 @@ def check_rows(X, *, estimator, names=None, image_shape=None):
         Column names for errors.
     image_shape : tuple of int or None
         Shape of the image in a row; a 4-D X is flattened when it agrees.
+    allow_nan : bool, default=False
+        Whether NaN is a missing value. A row of nothing else is refused.
 
     Returns
     -------
@@ -54,7 +59,7 @@ def check_rows(X, *, estimator, names=None, image_shape=None):
     """
     if image_shape is not None:
         X = _flatten_images(X, image_shape)
-    _refuse_columns_without_numbers(X)
+    X = _refuse_columns_without_numbers(X, allow_nan)
     try:
         X = check_array(
             X,
@@ -73,8 +78,49 @@ def check_rows(X, *, estimator, names=None, image_shape=None):
             f"but X has {X.shape[1]} features; "
             "image_shape is (channels, height, width) of one row"
         )
-    check_finite(X, names=names)
+    check_finite(X, names=names, allow_nan=allow_nan)
+    if allow_nan and has_holes(X):
+        _refuse_empty_rows(X)
     return X
+
+
+def has_holes(X):
+    """Return whether an array of numbers has NaN in it, in one fast pass."""
+    if X.dtype.kind != "f":
+        return False
+    total = _sum_of_squares(X)
+    return bool(np.isnan(X.min() if np.isinf(total) else total))
+
+
+def _refuse_empty_rows(X):
+    for start, known in _known_entries(X):
+        empty = ~known.any(axis=1)
+        if empty.any():
+            raise ValueError(
+                f"row {start + empty.argmax()} of X has no known value, only NaN: "
+                "there is nothing to go by; drop such rows"
+            )
+
+
+def refuse_empty_columns(X, names=None):
+    """Raise ValueError for a column of nothing but NaN, which tells nothing."""
+    if not has_holes(X):
+        return
+    seen = np.zeros(X.shape[1], dtype=bool)
+    for _, known in _known_entries(X):
+        seen |= known.any(axis=0)
+    if not seen.all():
+        raise ValueError(
+            f"{name_column(seen.argmin(), names)} of X has no known value, only NaN: "
+            "there is nothing to learn about it; drop the column"
+        )
+
+
+def _known_entries(X):
+    """Yield where chunks of rows start, and which of their entries are known."""
+    step = max(1, CHUNK_CELLS // X.shape[1])
+    for start in range(0, len(X), step):
+        yield start, ~np.isnan(X[start : start + step])
 
 
 def check_codes(Z, *, n_components, estimator):
@@ -96,13 +142,15 @@ def check_codes(Z, *, n_components, estimator):
     return Z
 
 
-def check_finite(X, *, names=None, input_name="X"):
+def check_finite(X, *, names=None, input_name="X", allow_nan=False):
     """Raise ValueError for NaN, infinities, and values whose squares overflow."""
     if X.dtype.kind != "f":
         return
     if _sum_of_squares(X) < LARGEST_VALUE:  # NaN would fail the comparison
         return
-    lowest, highest = float(X.min()), float(X.max())
+    # np.fmin and np.fmax pass over NaN
+    least, most = (np.fmin, np.fmax) if allow_nan else (np.minimum, np.maximum)
+    lowest, highest = (float(f.reduce(X, axis=None)) for f in (least, most))
     if lowest > -LARGEST_VALUE and highest < LARGEST_VALUE:
         return
     for condition, complaint, way_out in (
@@ -110,7 +158,7 @@ def check_finite(X, *, names=None, input_name="X"):
         (np.isinf, "contains infinity or a value too large for its dtype", CLIP),
         (_overflows, f"contains a value beyond {LARGEST_VALUE:g}, whose square "
          "overflows float64", CLIP),
-    ):  # fmt: skip
+    )[allow_nan:]:  # fmt: skip
         bad = condition(X)
         if bad.any():
             i, j = np.argwhere(bad)[0]
@@ -186,10 +234,11 @@ def _flatten_images(X, image_shape):
     return X
 
 
-def _refuse_columns_without_numbers(X):
-    """Name the datetime, categorical or text columns of a DataFrame.
+def _refuse_columns_without_numbers(X, allow_nan):
+    """Name the datetime, categorical or text columns of a DataFrame, or return it.
 
-    `check_array` refuses them too, without saying which column it was.
+    `check_array` refuses them too, without saying which column it was, and does not
+    know `pd.NA` in a column of objects.
     """
     dtypes = getattr(X, "dtypes", None)
     columns = getattr(X, "columns", None)
@@ -200,7 +249,8 @@ def _refuse_columns_without_numbers(X):
                 f"X has dtype {dtype}, expected numbers; encode it first, for instance "
                 "as a number of days"
             )
-        return
+        return X
+    with_na = []
     for column, dtype in zip(columns, dtypes, strict=True):
         kind = str(dtype).lower()
         if kind.startswith(
@@ -216,13 +266,21 @@ def _refuse_columns_without_numbers(X):
                 f"Complex data not supported: column {column!r} of X has dtype {dtype}"
             )
         if kind in ("object", "str", "string", "string[python]", "string[pyarrow]"):
-            _refuse_objects(X[column], column)
+            if _refuse_objects(X[column], column, allow_nan):
+                with_na.append(column)
+    if with_na:
+        X = X.assign(**{c: X[c].where(X[c].notna(), np.nan) for c in with_na})
+    return X
 
 
-def _refuse_objects(values, column):
-    """Name the column of the first value that is no number."""
+def _refuse_objects(values, column, allow_nan):
+    """Name the column of the first value that is no number; or tell of `pd.NA`."""
+    has_na = False
     for row, value in enumerate(values):
         if value is None:  # becomes NaN, and is refused as such
+            continue
+        if value is pd.NA and allow_nan:
+            has_na = True
             continue
         if value is pd.NA:
             raise ValueError(
@@ -236,3 +294,4 @@ def _refuse_objects(values, column):
             raise type(error)(
                 f"{error} in column {column!r} of X, expected numbers; {advice}"
             ) from None
+    return has_na

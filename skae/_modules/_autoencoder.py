@@ -141,12 +141,15 @@ class AutoencoderModule(nn.Module):
         return {}
 
     def corrupt(self, U, rng):
-        """Return what is encoded in training for rows U in network space."""
+        """Return what is encoded in training for rows U in network space.
+
+        Rows have no holes; those that a corruption makes are filled.
+        """
         if self.corruption is None:
             return U
         frame = Frame(self.image_shape, self.scaler.center, self.scaler.scale)
         X = self.corruption.corrupt(self.scaler.inverse(U), rng, frame)
-        return self.scaler(X, U.dtype)
+        return self.scaler.fill_holes(self.scaler(X, U.dtype))[0]
 
     def encode(self, U):
         """Return the codes of rows in network space."""
@@ -157,7 +160,7 @@ class AutoencoderModule(nn.Module):
         Z = self.encode(U)
         return AutoencoderOutput(Z, self.decoder(Z))
 
-    def loss(self, output, U):
+    def loss(self, output, U, known=None):
         """Return the mean loss and its terms, in nats per row.
 
         Parameters
@@ -165,7 +168,10 @@ class AutoencoderModule(nn.Module):
         output : AutoencoderOutput
             What `forward` returned.
         U : Tensor of shape (n_rows, n_features)
-            The rows to reconstruct, in network space.
+            The rows to reconstruct, in network space, their holes filled.
+        known : Tensor like U or None, default=None
+            1 where a value is known, 0 in holes, which cost nothing; None if there
+            are none.
 
         Returns
         -------
@@ -173,12 +179,18 @@ class AutoencoderModule(nn.Module):
         terms : dict of str to Tensor of shape ()
             Detached, one for each name in `self.terms`.
         """
-        reconstruction = -self.log_prob(output.params, U).mean()
+        reconstruction = -self.log_prob(output.params, U, known).mean()
         return reconstruction, {"reconstruction": reconstruction.detach()}
 
-    def log_prob(self, params, U):
-        """Return log p(u | z) of rows, in nats, summed over features."""
+    def log_prob(self, params, U, known=None):
+        """Return log p(u | z) of rows, in nats, summed over known features.
+
+        Given the code features are independent, so that is the marginal law of the
+        known ones.
+        """
         log_prob = self.likelihood.log_prob(params, U, **self.likelihood_parameters)
+        if known is not None:
+            log_prob = log_prob * known
         return log_prob.sum(dim=-1)  # (..., n_rows)
 
     # -- inference, in the units of X ------------------------------------------
@@ -187,9 +199,19 @@ class AutoencoderModule(nn.Module):
         """Return rows in the units of X as rows of the network, see `Scaler`."""
         return self.scaler(X, self.dtype, exact=exact)
 
+    def open_rows(self, X):
+        """Return rows X in network space, holes filled, and which entries are known.
+
+        The latter is None for rows without holes.
+        """
+        U = self.to_network_space(X)
+        # a sum is the fastest way to tell; infinities have been refused
+        return self.scaler.fill_holes(U) if U.sum().isnan() else (U, None)
+
     def transform(self, X):
         """Return the codes of rows X."""
-        return self.encode(self.to_network_space(X))
+        U, _ = self.open_rows(X)
+        return self.encode(U)
 
     def inverse_transform(self, Z):
         """Return the mean rows of codes Z, in the units of X."""
@@ -200,6 +222,10 @@ class AutoencoderModule(nn.Module):
         return self.inverse_transform(self.transform(X))
 
     def rescaled_errors(self, X):
-        """Return every entry's squared reconstruction error in network space."""
-        U = self.to_network_space(X)
-        return (U - self.likelihood.mean(self.decoder(self.encode(U)))).square()
+        """Return every entry's squared reconstruction error in network space.
+
+        It is 0 where the value is missing.
+        """
+        U, known = self.open_rows(X)
+        errors = (U - self.likelihood.mean(self.decoder(self.encode(U)))).square()
+        return errors if known is None else errors * known

@@ -81,8 +81,8 @@ class PenalisedModule(AutoencoderModule):
             cost = self.penalty.cost(Z, U, self.encoder, rng)
         return PenalisedOutput(Z, self.decoder(Z), cost)
 
-    def loss(self, output, U):
+    def loss(self, output, U, known=None):
         """Return the mean loss and its terms, in nats per row."""
-        reconstruction, terms = super().loss(output, U)
+        reconstruction, terms = super().loss(output, U, known)
         terms["penalty"] = output.cost.detach()
         return reconstruction + output.cost, terms

@@ -25,14 +25,18 @@ class ColumnStatistics:
     Attributes
     ----------
     mean, std, minimum, maximum : ndarray of shape (n_features,), float64
-        `std` divides by n, and is 0 for a constant column.
+        Of the known values, those that are not NaN. `std` divides by their number,
+        and is 0 for a constant column.
+    n_known : ndarray of shape (n_features,), int
+        Number of known values.
     """
 
-    def __init__(self, mean, std, minimum, maximum):
+    def __init__(self, mean, std, minimum, maximum, n_known):
         self.mean = mean
         self.std = std
         self.minimum = minimum
         self.maximum = maximum
+        self.n_known = n_known
 
 
 def iterate_chunks(X, rows=None, min_rows=1):
@@ -47,31 +51,60 @@ def iterate_chunks(X, rows=None, min_rows=1):
 
 
 def column_ranges(X, rows=None):
-    """Return mean, minimum and maximum of the columns of X, or of given rows of it."""
-    n_rows = len(X) if rows is None else len(rows)
-    total, minimum, maximum = 0.0, np.inf, -np.inf
+    """Return mean, minimum, maximum and number of the known values of every column.
+
+    Of X, or of given rows of it; a column of which these rows know nothing has those
+    of all rows, or zeros.
+    """
+    total, minimum, maximum, n_known = 0.0, np.inf, -np.inf, 0
     for chunk in iterate_chunks(X, rows):
-        total = total + chunk.sum(axis=0)
-        minimum = np.minimum(minimum, chunk.min(axis=0))
-        maximum = np.maximum(maximum, chunk.max(axis=0))
-    return np.clip(total / n_rows, minimum, maximum), minimum, maximum
+        sums, lowest, highest, count = chunk.sum(axis=0), chunk, chunk, len(chunk)
+        if np.isnan(sums).any():
+            known = ~np.isnan(chunk)
+            sums, count = chunk.sum(axis=0, where=known), known.sum(axis=0)
+            lowest = np.where(known, chunk, np.inf)
+            highest = np.where(known, chunk, -np.inf)
+        total, n_known = total + sums, n_known + count
+        minimum = np.minimum(minimum, lowest.min(axis=0))
+        maximum = np.maximum(maximum, highest.max(axis=0))
+    n_known = np.broadcast_to(n_known, X.shape[1:])
+    if n_known.all():
+        return np.clip(total / n_known, minimum, maximum), minimum, maximum, n_known
+    if rows is None:
+        mean, minimum, maximum = np.where(
+            n_known > 0, [total / np.maximum(n_known, 1), minimum, maximum], 0.0
+        )
+        return np.clip(mean, minimum, maximum), minimum, maximum, n_known
+    of_all = column_ranges(X)
+    mean = total / np.maximum(n_known, 1)
+    known = n_known > 0
+    mean, minimum, maximum, n_known = (
+        np.where(known, here, there)
+        for here, there in zip((mean, minimum, maximum, n_known), of_all, strict=True)
+    )
+    return np.clip(mean, minimum, maximum), minimum, maximum, n_known
 
 
 def column_statistics(X, rows=None):
     """Return the `ColumnStatistics` of X, or of the given rows of it."""
-    mean, minimum, maximum = column_ranges(X, rows)
+    mean, minimum, maximum, n_known = column_ranges(X, rows)
     # Deviations are measured in units of the range, so that the squares of tiny
     # values do not vanish.
     span = np.where(maximum > minimum, maximum - minimum, 1.0)
     squares = sum(
-        np.square((chunk - mean) / span).sum(axis=0)
+        _known_sums(np.square((chunk - mean) / span))
         for chunk in iterate_chunks(X, rows)
     )
-    n_rows = len(X) if rows is None else len(rows)
-    std = span * np.sqrt(squares / n_rows)
+    std = span * np.sqrt(squares / np.maximum(n_known, 1))
     largest = np.maximum(np.abs(minimum), np.abs(maximum))
     std = np.where(std <= CONSTANT_TOLERANCE * largest, 0.0, std)
-    return ColumnStatistics(mean, std, minimum, maximum)
+    return ColumnStatistics(mean, std, minimum, maximum, n_known)
+
+
+def _known_sums(chunk):
+    """Return the sums of the columns over what is not NaN."""
+    sums = chunk.sum(axis=0)
+    return np.nansum(chunk, axis=0) if np.isnan(sums).any() else sums
 
 
 def choose_scaling(statistics):
@@ -94,18 +127,22 @@ class Scaler(nn.Module):
 
     Network space is `(X - center) / scale`. The buffers stay float64 whatever the
     weights' dtype is: float32 would lose the digits of a column like 1e6 + noise.
+    NaN stays NaN; `fill_holes` puts the column's mean there.
     """
 
     def __init__(self, n_features):
         super().__init__()
         self.register_buffer("center", torch.zeros(n_features, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(n_features, dtype=torch.float64))
+        # what a hole is in network space
+        self.register_buffer("fill", torch.zeros(n_features, dtype=torch.float64))
         self.register_load_state_dict_post_hook(_split)
         self._split()
 
     def fit(self, statistics, scaling):
         """Set center and scale by "standard", "global", or None (identity)."""
         if scaling is None:
+            self.fill.copy_(torch.from_numpy(statistics.mean))
             return self
         if scaling == "standard":
             scale = np.where(statistics.std > 0, statistics.std, 1.0)
@@ -147,13 +184,45 @@ class Scaler(nn.Module):
             return X.sub(self.coarse).sub_(self.fine).div_(self.scale32)
         return X.sub(self.center).div_(self.scale).to(dtype)  # float64 until the end
 
+    def fill_holes(self, U):
+        """Return rows of network space without NaN, and which entries are known.
+
+        The one place where NaN becomes a number.
+
+        Parameters
+        ----------
+        U : Tensor of shape (n_rows, n_features)
+            Rows in network space, NaN where a value is missing.
+
+        Returns
+        -------
+        filled : Tensor like U
+            With the column's mean in the holes.
+        known : Tensor like U
+            1 where U is known, 0 in holes.
+        """
+        holes = U.isnan()
+        return torch.where(holes, self.fill.to(U.dtype), U), (~holes).to(U.dtype)
+
     def inverse(self, U):
         """Return U in the units of X, of the dtype of U."""
         return (U.to(torch.float64) * self.scale + self.center).to(U.dtype)
 
-    def log_jacobian(self):
-        """Return log |du/dx| of one row, in nats: minus the sum of log scales."""
-        return -self.scale.log().sum()
+    def log_jacobian(self, known=None):
+        """Return log |du/dx| in nats: minus the sum of log scales of known entries.
+
+        Parameters
+        ----------
+        known : Tensor of shape (n_rows, n_features) or None, default=None
+            1 where a value is known, 0 where it is not; None if all are.
+
+        Returns
+        -------
+        Tensor of shape () or (n_rows,)
+        """
+        if known is None:
+            return -self.scale.log().sum()
+        return -(known.to(torch.float64) @ self.scale.log())
 
 
 def _split(scaler, incompatible_keys):

@@ -16,14 +16,16 @@ ROWS_PER_PRODUCT = 256
 class Table:
     """Centred rows in network space, in units of their largest entry.
 
-    In that unit no square overflows, and columns that do not vary are zero.
+    In that unit no square overflows, and columns that do not vary are zero. So are
+    missing values: the mean of their column.
     """
 
     def __init__(self, X, rows, scaler):
         self.X, self.rows = X, rows
         self.shape = (len(X) if rows is None else len(rows), X.shape[1])
         center, scale = scaler.center.numpy(), scaler.scale.numpy()
-        self.center, lowest, highest = column_ranges(X, rows)
+        self.center, lowest, highest, n_known = column_ranges(X, rows)
+        self.has_holes = bool((n_known < self.shape[0]).any())
         self.mean = (self.center - center) / scale
         reach = np.maximum(highest - self.center, self.center - lowest)
         size = np.maximum(np.abs(lowest), np.abs(highest))
@@ -36,7 +38,7 @@ class Table:
         for chunk in iterate_chunks(self.X, self.rows, min_rows):
             U = chunk - self.center
             U /= self.divisor
-            yield U.astype(dtype, copy=False)
+            yield self._filled(U).astype(dtype, copy=False)
 
     def repeated_chunks(self, dtype):
         """Return a function that yields the rows; kept in memory if there are few."""
@@ -58,4 +60,9 @@ class Table:
             block = np.vstack(list(iterate_chunks(self.X[:, part], self.rows)))
             block -= self.center[part]
             block /= self.divisor[part]
-            yield part, block.astype(dtype, copy=False)
+            yield part, self._filled(block).astype(dtype, copy=False)
+
+    def _filled(self, U):
+        if self.has_holes:
+            U[np.isnan(U)] = 0.0
+        return U

@@ -140,11 +140,12 @@ class VAEModule(AutoencoderModule):
         Z = reparameterise(mean, log_var, noise)
         return VAEOutput(Z, mean, log_var, self.decoder(Z))
 
-    def loss(self, output, U):
+    def loss(self, output, U, known=None):
         """Return minus the bound at the beta in force, and its terms, in nats a row."""
         if self.n_draws > 1:
             U = U.repeat(self.n_draws, 1)
-        log_prob = self.log_prob(output.params, U)  # (n_draws * n_rows,)
+            known = None if known is None else known.repeat(self.n_draws, 1)
+        log_prob = self.log_prob(output.params, U, known)  # (n_draws * n_rows,)
         kl = self._kl(output)  # (n_draws * n_rows, n_components)
         reconstruction, mean_kl = -log_prob.mean(), kl.mean(dim=0)
         terms = {
@@ -186,16 +187,20 @@ class VAEModule(AutoencoderModule):
 
     def encode_distribution(self, X):
         """Return mean and standard deviation of the posterior of rows X."""
-        mean, log_var = self.posterior(self.to_network_space(X))
+        U, _ = self.open_rows(X)
+        mean, log_var = self.posterior(U)
         return mean, (0.5 * log_var).exp()
 
     def mean_and_kl(self, X):
         """Return mean and KL term of the posterior of rows X, by component, in nats."""
-        mean, log_var = self.posterior(self.to_network_space(X))
+        U, _ = self.open_rows(X)
+        mean, log_var = self.posterior(U)
         return mean, kl_to_standard_normal(mean, log_var)
 
     def elbo(self, X, noise):
         """Return the ELBO of rows X at beta 1, in nats, in the units of X.
+
+        It bounds the log-density of what is known of a row.
 
         Parameters
         ----------
@@ -208,22 +213,22 @@ class VAEModule(AutoencoderModule):
         -------
         Tensor of shape (n_rows,)
         """
-        U = self.to_network_space(X)
+        U, known = self.open_rows(X)
         mean, log_var = self.posterior(U)
         Z = self._draw(mean, log_var, noise)  # (n_draws, n_rows, n_components)
-        reconstruction = self._log_prob_of_draws(Z, U).mean(dim=0)
+        reconstruction = self._log_prob_of_draws(Z, U, known).mean(dim=0)
         kl = kl_to_standard_normal(mean, log_var).sum(dim=-1)
-        return reconstruction - kl + self.scaler.log_jacobian()
+        return reconstruction - kl + self.scaler.log_jacobian(known)
 
     def log_weights(self, X, noise):
         """Return log p(x, z) - log q(z | x) of draws, (n_draws, n_rows), in nats."""
-        U = self.to_network_space(X)
+        U, known = self.open_rows(X)
         mean, log_var = self.posterior(U)
         Z = self._draw(mean, log_var, noise)
         log_prior = log_standard_normal(Z).sum(dim=-1)
         log_posterior = log_normal(Z, mean, log_var).sum(dim=-1)
-        log_joint = self._log_prob_of_draws(Z, U) + log_prior
-        return log_joint - log_posterior + self.scaler.log_jacobian()
+        log_joint = self._log_prob_of_draws(Z, U, known) + log_prior
+        return log_joint - log_posterior + self.scaler.log_jacobian(known)
 
     def log_likelihood(self, X, n_draws, seed):
         """Return the importance-weighted estimate of log p(x) of rows X, in nats."""
@@ -247,7 +252,7 @@ class VAEModule(AutoencoderModule):
     def _draw(self, mean, log_var, noise):
         return reparameterise(mean, log_var, noise[:, None, :].to(mean))
 
-    def _log_prob_of_draws(self, Z, U):
+    def _log_prob_of_draws(self, Z, U, known):
         n_draws, n_rows, n_components = Z.shape
         params = self.decoder(Z.reshape(-1, n_components))
-        return self.log_prob(params.reshape(n_draws, n_rows, -1), U)
+        return self.log_prob(params.reshape(n_draws, n_rows, -1), U, known)

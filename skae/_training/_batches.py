@@ -29,12 +29,14 @@ class NetworkRows:
         Where the rows will be wanted.
     rows : ndarray of int or None, default=None
         Which of them; None for all.
+    has_holes : bool, default=False
+        Whether there may be NaN among them.
     """
 
-    def __init__(self, X, module, device, rows=None):
+    def __init__(self, X, module, device, rows=None, *, has_holes=False):
         self.X = _moved(as_tensor(X), device)
         self.rows = None if rows is None else torch.from_numpy(rows)
-        self.module, self.device = module, device
+        self.module, self.device, self.has_holes = module, device, has_holes
         self.kept = None
         if len(self) * X.shape[1] * module.dtype.itemsize <= KEPT_BYTES:
             self.kept = self._all_rows(X.shape[1])
@@ -56,8 +58,12 @@ class NetworkRows:
         if not self.module.scaler.is_identity:
             return 1.0  # that is what the scaler is for
         some = np.linspace(0, len(self) - 1, min(len(self), SPREAD_ROWS))
-        U = self.take(torch.from_numpy(some.astype(np.int32)))
+        U, _ = self.open(self.take(torch.from_numpy(some.astype(np.int32))))
         return U.var(dim=0, correction=0).mean().sqrt().item()
+
+    def open(self, U):
+        """Return rows with their holes filled, and which entries are known, or None."""
+        return self.module.scaler.fill_holes(U) if self.has_holes else (U, None)
 
     def take(self, positions):
         """Return the rows at some positions, in network space."""
@@ -92,7 +98,8 @@ class NetworkRows:
 class TensorBatches:
     """Iterate over `NetworkRows` in batches, each gathered by one `index_select`.
 
-    Batch sizes differ by one at most, so no batch is too small for batch
+    A batch is the rows with their holes filled, and which entries are known, None if
+    all are. Batch sizes differ by one at most, so no batch is too small for batch
     normalisation and no row is dropped.
 
     Parameters
@@ -126,7 +133,7 @@ class TensorBatches:
 
     def __iter__(self):
         for U in self.dataset.batches(self.order(), len(self)):
-            yield U, U
+            yield self.dataset.open(U)
 
 
 class LoaderBatches(TensorBatches):
@@ -153,8 +160,7 @@ class LoaderBatches(TensorBatches):
             generator=torch.Generator(),  # it would draw from torch's global one
         )
         for U in loader:
-            U = U.to(self.dataset.device)
-            yield U, U
+            yield self.dataset.open(U.to(self.dataset.device))
 
 
 def _as_it_is(batch):

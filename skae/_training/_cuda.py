@@ -24,12 +24,12 @@ class CapturedGradients:
         self.module = gradients.flat.modules[0]
         self.graphs = {}
 
-    def run(self, U, target, *, keep_output=False):
+    def run(self, U, target, known=None, *, keep_output=False):
         """Fill the gradients; return the loss and its terms, (1 + n_terms, 1)."""
         step = self.gradients.step_for(len(U))
         if keep_output:  # somebody looks at every batch: no hurry
-            return self.gradients.run(U, target, keep_output=True)
-        step.fill(U, target)
+            return self.gradients.run(U, target, known, keep_output=True)
+        step.fill(U, target, known)
         if len(U) not in self.graphs:
             self.graphs[len(U)] = self._capture(step)
         self.graphs[len(U)].replay()

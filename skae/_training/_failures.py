@@ -62,5 +62,5 @@ def is_out_of_memory(error):
 def _largest_entry(X, names, module):
     """Return the column with the largest value in network space, and the value."""
     U = map_rows(module, "to_network_space", X)
-    largest = np.abs(U).max(axis=0)
+    largest = np.fmax.reduce(np.abs(U), axis=0)  # it passes over NaN
     return name_column(largest.argmax(), names), largest.max()

@@ -1,7 +1,7 @@
 """The two ways to the gradients of a batch: by hand where that is known, or autograd.
 
-Both take rows in network space, fill the gradients of `FlatParameters`, and return the
-loss and its terms.
+Both take rows in network space and which entries of them are known, fill the gradients
+of `FlatParameters`, and return the loss and its terms.
 """
 
 from contextlib import nullcontext
@@ -13,7 +13,7 @@ from skae._training._cuda import CapturedGradients
 from skae._training._dense import DenseStep, is_dense
 
 
-def gradients_for(flat, *, device, precision, corrupted=False):
+def gradients_for(flat, *, device, precision, corrupted=False, has_holes=False):
     """Return the faster way to the gradients of a module.
 
     Parameters
@@ -26,11 +26,13 @@ def gradients_for(flat, *, device, precision, corrupted=False):
         Of its arithmetic in training.
     corrupted : bool, default=False
         Whether what is encoded is not what is to be reconstructed.
+    has_holes : bool, default=False
+        Whether some entries are not known.
     """
     by_hand = get_config()["engine"] == "auto" and precision == "float32"
     if not (by_hand and is_dense(flat.modules[0])):
         return AutogradGradients(flat, device, precision)
-    gradients = DenseGradients(flat, corrupted)
+    gradients = DenseGradients(flat, corrupted, has_holes)
     return CapturedGradients(gradients) if device.type == "cuda" else gradients
 
 
@@ -45,21 +47,24 @@ class DenseGradients:
     #: Whether autograd may be off altogether.
     without_autograd = True
 
-    def __init__(self, flat, corrupted=False):
-        self.flat, self.corrupted = flat, corrupted
+    def __init__(self, flat, corrupted=False, has_holes=False):
+        self.flat, self.corrupted, self.has_holes = flat, corrupted, has_holes
         self.steps = {}
 
-    def run(self, U, target, *, keep_output=False):
+    def run(self, U, target, known=None, *, keep_output=False):
         """Fill the gradients; return the loss and its terms, (1 + n_terms, 1)."""
         self.step = self.step_for(len(U))
-        return self.step.run(U, target, keep_output=keep_output)
+        return self.step.run(U, target, known, keep_output=keep_output)
 
     def step_for(self, n_rows):
         """Return the `DenseStep` for batches of a size."""
         if n_rows not in self.steps:
             with torch.inference_mode(False):  # the buffers outlive that mode
                 self.steps[n_rows] = DenseStep(
-                    self.flat, n_rows, corrupted=self.corrupted
+                    self.flat,
+                    n_rows,
+                    corrupted=self.corrupted,
+                    has_holes=self.has_holes,
                 )
         return self.steps[n_rows]
 
@@ -80,14 +85,14 @@ class AutogradGradients:
         if precision == "bf16":
             self.precision = torch.autocast(device.type, torch.bfloat16)
 
-    def run(self, U, target, *, keep_output=False):
+    def run(self, U, target, known=None, *, keep_output=False):
         """Fill the gradients; return the loss and its terms, (1 + n_terms, 1)."""
         self.flat.gradient.zero_()
         with torch.enable_grad():
             with self.precision:
                 output = self.module(U)
             output = type(output)(*(tensor.to(U.dtype) for tensor in output))
-            loss, terms = self.module.loss(output, target)
+            loss, terms = self.module.loss(output, target, known)
             loss.backward()
         self.last = type(output)(*(t.detach() for t in output)) if keep_output else None
         return stack_terms(self.module, loss.detach(), terms)

@@ -180,11 +180,13 @@ class AutoencoderNet(NeuralNet):
         self._choose_gradients()
 
     def _choose_gradients(self):
+        train, _ = self.datasets_
         self.gradients_ = gradients_for(
             self.flat_,
             device=torch.device(self.device),
             precision=self.plan.precision,
             corrupted=self.course_.jitters or self.module_.corruption is not None,
+            has_holes=train.has_holes,
         )
 
     def _follow_freezing(self):
@@ -221,7 +223,10 @@ class AutoencoderNet(NeuralNet):
     def get_split_datasets(self, X, y=None, **fit_params):
         """Return the training and the validation rows of `TrainingRows`."""
         if self.datasets_ is None:
-            rows = partial(NetworkRows, X.X, self.module_, torch.device(self.device))
+            device = torch.device(self.device)
+            rows = partial(
+                NetworkRows, X.X, self.module_, device, has_holes=X.has_holes
+            )
             valid = None if X.valid is None else rows(X.valid)
             self.datasets_ = rows(X.train), valid
         return self.datasets_
@@ -275,11 +280,11 @@ class AutoencoderNet(NeuralNet):
         take_step, course = self.optimizer_.step, self.course_
         module, rng = self.module_, self.module_.rng
         observe, corrupt = module.likelihood.observe, module.corrupt
-        for U, _ in iterator:
+        for U, known in iterator:
             warm_up()
             target = observe(U, rng)
             encoded = course.begin_step(corrupt(target, rng))
-            sums.add_(run(encoded, target), alpha=len(U))
+            sums.add_(run(encoded, target, known), alpha=len(U))
             course.before_update()
             take_step()
             course.after_update()
@@ -309,7 +314,7 @@ class AutoencoderNet(NeuralNet):
         self.warmup_.step()
         module, rng = self.module_, self.module_.rng
         target = module.likelihood.observe(batch[0], rng)
-        batch = self.course_.begin_step(module.corrupt(target, rng)), target
+        batch = self.course_.begin_step(module.corrupt(target, rng)), target, batch[1]
         step = {}
 
         def closure():
@@ -340,7 +345,7 @@ class AutoencoderNet(NeuralNet):
             module, rng = self.module_, self.evaluation_rng_
             U = module.likelihood.observe(batch[0], rng)
             output = self.infer(module.corrupt(U, rng), rng=rng)
-            loss, terms = module.loss(output, U)
+            loss, terms = module.loss(output, U, batch[1])
         terms = stack_terms(self.module_, loss, terms)
         return {"loss": loss, "y_pred": output, "terms": terms}
 

@@ -12,10 +12,11 @@ class TrainingRows(NamedTuple):
     X: np.ndarray  # (n_samples, n_features)
     train: np.ndarray | None  # row numbers, None for all rows
     valid: np.ndarray | None  # row numbers, None for no validation
+    has_holes: bool = False  # whether X has NaN
 
     def rejoined(self):
         """Return these rows with none held out."""
-        return TrainingRows(self.X, None, None)
+        return self._replace(train=None, valid=None)
 
     @property
     def n_train(self):

@@ -96,7 +96,7 @@ class Likelihood(BaseEstimator, ABC):
         Tensor of shape (..., n_features)
         """
 
-    def backward(self, params, X, *, weight, out, parameters, gradients):
+    def backward(self, params, X, *, weight, out, parameters, gradients, known=None):
         """Return the operations from decoder outputs to the gradient by them.
 
         For training without autograd, which only the laws of this package have: they
@@ -115,6 +115,9 @@ class Likelihood(BaseEstimator, ABC):
             Where to put the log-likelihood of each network, in nats.
         parameters, gradients : dict of str to Tensor of shape (K,) or (K, n_features)
             The learned parameters, and where to put the gradients by them.
+        known : Tensor like X or None, default=None
+            Where it will be said which entries of X count: 1 for those that do, 0 for
+            the others. None if all do.
 
         Returns
         -------

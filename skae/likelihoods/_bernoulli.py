@@ -54,11 +54,14 @@ class Bernoulli(Likelihood):
 
         return X * params - softplus(params)
 
-    def backward(self, params, X, *, weight, out, parameters, gradients):
+    def backward(self, params, X, *, weight, out, parameters, gradients, known=None):
         """Return the operations from decoder outputs to the gradient by them."""
 
         def set_log_prob():
-            out.copy_(self.log_prob(params, X).sum(dim=(1, 2)).mul_(weight))
+            log_prob = self.log_prob(params, X)
+            if known is not None:
+                log_prob.mul_(known)
+            out.copy_(log_prob.sum(dim=(1, 2)).mul_(weight))
 
         factor = params.new_tensor(weight)
         return [
@@ -67,6 +70,7 @@ class Bernoulli(Likelihood):
             params.neg_,
             partial(params.add_, X),
             partial(params.mul_, factor),
+            *([] if known is None else [partial(params.mul_, known)]),
         ]
 
     def mean(self, params):

@@ -94,19 +94,21 @@ class Calibrated(Gaussian):
         objective = log_prob + SURPRISE * surprise + normal
         return log_prob.detach() + (objective - objective.detach())
 
-    def backward(self, params, X, *, weight, out, parameters, gradients):
+    def backward(self, params, X, *, weight, out, parameters, gradients, known=None):
         """Return the operations from decoder outputs to the gradient by them."""
         import torch
 
         squares = torch.empty_like(params)
         moment = params.new_empty(len(params))  # (K,)
-        columns = ColumnLaws(squares, weight, out, parameters, gradients)
+        columns = ColumnLaws(squares, weight, out, parameters, gradients, known)
+        minus_count, count = self._weighed_count(params, known, -weight)
         return [
-            partial(torch.sub, X, params, out=params),
+            *count,
+            *self._deviations(params, X, known),
             partial(torch.mul, params, params, out=squares),
             partial(torch.sum, squares, (1, 2), out=moment),
             *self._backward_learned(
-                params, moment, weight, weight * params[0].numel(), out,
+                params, moment, weight, minus_count, out,
                 parameters["log_scale"], gradients["log_scale"],
             ),
             columns.step,
@@ -132,11 +134,13 @@ class ColumnLaws:
         Where to put the log-likelihood of each network, in nats.
     parameters, gradients : dict of str to Tensor
         What is learned, and where to put the gradients by it.
+    known : Tensor like squares or None, default=None
+        Which of them count, as for `Likelihood.backward`; the others are 0.
     """
 
-    def __init__(self, squares, weight, out, parameters, gradients):
+    def __init__(self, squares, weight, out, parameters, gradients, known=None):
         self.squares, self.spare = squares, squares.new_empty(squares.shape)
-        self.n_rows, self.weight, self.out = squares.shape[1], weight, out
+        self.weight, self.out, self.known = weight, out, known
         self.log_scale = parameters["log_scale"].unsqueeze(1)  # (K, 1)
         self.log_ratios, self.bends = parameters["log_ratios"], parameters["bends"]
         self.log_ratios_grad, self.bends_grad = (
@@ -156,18 +160,19 @@ class ColumnLaws:
         pull = (1 + tails) / safe
         factor = (-2 * log_scales).exp_().mul_(safe)
 
+        n_rows = self._n_rows()
         x = self.squares.mul_(factor.unsqueeze(1))
         logs = torch.log1p(x, out=self.spare).sum(1, dtype=torch.float64)
         # d log1p(x) / d log(x); the sums cancel each other where the tail is light
         shares = x.div_(torch.add(x, 1, out=self.spare)).sum(1, dtype=torch.float64)
 
-        nats = (_log_normaliser(tails) + log_scales).mul_(-self.n_rows)
+        nats = (_log_normaliser(tails) + log_scales).mul_(-n_rows)
         nats.addcmul_(pull, logs, value=-0.5)
         self.out.copy_(nats.sum(1).mul_(self.weight))
 
-        logs.add_(factor.log1p(), alpha=self.n_rows * SURPRISE)
-        shares.add_(factor.div_(1 + factor), alpha=self.n_rows * SURPRISE)
-        n_rows = self.n_rows * (1 + SURPRISE)
+        self._add_prior(logs, factor.log1p(), n_rows)
+        self._add_prior(shares, factor.div_(1 + factor), n_rows)
+        n_rows = n_rows * (1 + SURPRISE)
         by_log_scale = (pull * shares).sub_(n_rows)
         by_log_scale.mul_(raw >= LOG_SMALLEST_SCALE)
         torch.mul(by_log_scale, PACE * self.weight, out=self.log_ratios_grad)
@@ -177,6 +182,17 @@ class ColumnLaws:
         by_tail.addcmul_(pull, shares.sub_(logs).div_(safe), value=-0.5)
         by_tail.mul_(self.weight).mul_(_tail_slopes(self.bends))
         self.bends_grad.copy_(by_tail)
+
+    def _add_prior(self, sums, values, n_rows):
+        """Add what a share of `SURPRISE` more rows would, each with the value."""
+        if self.known is None:
+            sums.add_(values, alpha=n_rows * SURPRISE)
+        else:
+            sums.addcmul_(values.to(sums.dtype), n_rows.to(sums.dtype), value=SURPRISE)
+
+    def _n_rows(self):
+        """Return how many rows know each column: an int, or (K, n_features)."""
+        return self.squares.shape[1] if self.known is None else self.known.sum(1)
 
 
 def _log_scales(log_scale, log_ratios):

@@ -73,35 +73,61 @@ class LocationScale(Likelihood):
         log_scale = self._log_scale(params, log_scale)
         return self.unit_log_prob((X - params) * (-log_scale).exp()) - log_scale
 
-    def backward(self, params, X, *, weight, out, parameters, gradients):
+    def backward(self, params, X, *, weight, out, parameters, gradients, known=None):
         """Return the operations from decoder outputs to the gradient by them."""
         import torch
 
         # log p of an entry: -|deviation|^power * precision / power - log_scale - const
         moment = params.new_empty(len(params))  # (K,)
+        minus_count, count = self._weighed_count(params, known, -weight)
         operations = [
-            partial(torch.sub, X, params, out=params),
+            *count,
+            *self._deviations(params, X, known),
             *self.slope_operations(params, moment),
         ]
-        n_nats = weight * params[0].numel()
         if parameters:
             return operations + self._backward_learned(
-                params, moment, weight, n_nats, out, *parameters.values(),
+                params, moment, weight, minus_count, out, *parameters.values(),
                 *gradients.values(),
             )  # fmt: skip
         factor = weight * self.scale**-self.power
-        volume = -n_nats * (math.log(self.scale) + self.log_normaliser)
+        nats = math.log(self.scale) + self.log_normaliser
+        volume = out.new_empty(out.shape)
+        if known is None:
+            volume.fill_(minus_count * nats)
+        else:
+            operations.append(lambda: volume.copy_(minus_count).mul_(nats))
         return [
             *operations,
             # a tensor, because torch would make one of a number at every call
             partial(params.mul_, params.new_tensor(factor)),
-            partial(
-                torch.add, out.new_full(out.shape, volume), moment, out=out,
-                alpha=-factor / self.power,
-            ),
-        ]  # fmt: skip
+            partial(torch.add, volume, moment, out=out, alpha=-factor / self.power),
+        ]
 
-    def _backward_learned(self, params, moment, weight, n_nats, out, log_scale, grad):
+    def _deviations(self, params, X, known):
+        """Return the operations that set what X deviates by, nothing in holes."""
+        import torch
+
+        operations = [partial(torch.sub, X, params, out=params)]
+        return (
+            operations if known is None else [*operations, partial(params.mul_, known)]
+        )
+
+    def _weighed_count(self, params, known, weight):
+        """Return the weight times the number of entries, and operations that set it."""
+        import torch
+
+        if known is None:
+            return weight * params[0].numel(), []
+        count = params.new_empty(len(params))  # (K,)
+        return count, [
+            partial(torch.sum, known, (1, 2), out=count),
+            partial(count.mul_, weight),
+        ]
+
+    def _backward_learned(
+        self, params, moment, weight, minus_count, out, log_scale, grad
+    ):
         import torch
 
         log, factor, volume, mask = params.new_empty(4, len(params))  # (K,) each
@@ -112,11 +138,11 @@ class LocationScale(Likelihood):
             partial(factor.mul_, weight),
             partial(params.mul_, factor[:, None, None]),
             partial(moment.mul_, factor),
-            partial(torch.sub, moment, n_nats, out=grad),
+            partial(torch.add, moment, minus_count, out=grad),
             partial(torch.ge, log_scale, LOG_SMALLEST_SCALE, out=mask),
             partial(grad.mul_, mask),  # at the floor: no slope
             partial(torch.add, log, self.log_normaliser, out=volume),
-            partial(volume.mul_, -n_nats),
+            partial(volume.mul_, minus_count),
             partial(
                 torch.add, volume.expand_as(out), moment, alpha=-1 / self.power, out=out
             ),

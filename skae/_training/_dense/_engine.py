@@ -82,13 +82,16 @@ class DenseStep:
         Rows of a batch.
     corrupted : bool, default=False
         Whether what is encoded is not what is to be reconstructed.
+    has_holes : bool, default=False
+        Whether some entries are not known, and cost nothing.
     """
 
-    def __init__(self, flat, n_rows, *, corrupted=False):
+    def __init__(self, flat, n_rows, *, corrupted=False, has_holes=False):
         module = flat.modules[0]
         K, new = len(flat.modules), flat.vector.data.new_empty
         self.U = new(K, n_rows, module.n_features)
         self.target = torch.empty_like(self.U) if corrupted else self.U
+        self.known = torch.empty_like(self.U) if has_holes else None
         self.encoder = DensePaths(flat, "encoder", self.U, linear_layer)
         self.code = CODES[type(module)](flat.modules, self.encoder.outputs)
         self.decoder = DensePaths(flat, "decoder", self.code.Z, linear_layer)
@@ -108,25 +111,30 @@ class DenseStep:
 
     def _likelihood(self, flat, module):
         """Return the operations from decoder outputs to their gradient and term."""
-        params, target = self.decoder.outputs, self.target
-        first, n_draws = [], params.shape[1] // target.shape[1]
-        if n_draws > 1:  # each draw of a row has the row as its target
-            target, source = torch.empty_like(params), target
-            first = [lambda: target.copy_(source.repeat(1, n_draws, 1))]
+        params = self.decoder.outputs
+        target, repeat_target = _repeated(self.target, params)
+        known, repeat_known = None, []
+        if self.known is not None:
+            known, repeat_known = _repeated(self.known, params)
         names = {
             name: f"likelihood_parameters.{name}"
             for name in module.likelihood_parameters
         }
-        return first + module.likelihood.backward(
-            params,
-            target,
-            weight=-1.0 / params.shape[1],
-            out=self.terms[:2],  # the loss begins as the reconstruction
-            parameters={name: flat.values[full] for name, full in names.items()},
-            gradients={name: flat.gradients[full] for name, full in names.items()},
+        return (
+            repeat_target
+            + repeat_known
+            + module.likelihood.backward(
+                params,
+                target,
+                weight=-1.0 / params.shape[1],
+                out=self.terms[:2],  # the loss begins as the reconstruction
+                parameters={name: flat.values[full] for name, full in names.items()},
+                gradients={name: flat.gradients[full] for name, full in names.items()},
+                known=known,
+            )
         )
 
-    def run(self, U, target=None, *, keep_output=False):
+    def run(self, U, target=None, known=None, *, keep_output=False):
         """Fill the gradients of the mean loss; return it and its terms.
 
         Parameters
@@ -135,6 +143,8 @@ class DenseStep:
             Rows in network space, for all members or for each.
         target : Tensor like U or None, default=None
             What to reconstruct; matters only if `corrupted`.
+        known : Tensor like U or None, default=None
+            1 where an entry is known, 0 where not; needed if there are holes.
         keep_output : bool, default=False
             Whether `output` will be called.
 
@@ -144,15 +154,17 @@ class DenseStep:
             The loss, then the terms of `module.terms`, in nats per row. The next run
             overwrites it.
         """
-        self.fill(U, target)
+        self.fill(U, target, known)
         self.compute(keep_output=keep_output)
         return self.terms
 
-    def fill(self, U, target=None):
+    def fill(self, U, target=None, known=None):
         """Take the rows, and the parameters of the loss that are in force."""
         self.U.copy_(U)
         if self.target is not self.U:
             self.target.copy_(target)
+        if self.known is not None:
+            self.known.copy_(known)
         self.code.set_objective()
 
     def compute(self, *, keep_output=False):
@@ -167,6 +179,15 @@ class DenseStep:
     def output(self):
         """Return what the forward pass of the first member returned."""
         return self.code.output(self.kept_params[0])
+
+
+def _repeated(rows, params):
+    """Return rows as often as there are draws of each, and the operations for it."""
+    n_draws = params.shape[1] // rows.shape[1]
+    if n_draws == 1:
+        return rows, []
+    result = torch.empty_like(params)
+    return result, [lambda: result.copy_(rows.repeat(1, n_draws, 1))]
 
 
 class PointCode:
