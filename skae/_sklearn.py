@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 from sklearn.utils._param_validation import (
+    HasMethods,
     Interval,
     InvalidParameterError,
     RealNotInt,
@@ -14,6 +15,7 @@ from sklearn.utils.validation import _check_n_features as check_n_features
 from sklearn.utils.validation import _get_feature_names as get_feature_names
 
 __all__ = [
+    "HasMethods",
     "Integral",
     "Interval",
     "InvalidParameterError",

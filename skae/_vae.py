@@ -351,9 +351,9 @@ class VAETransformer(BaseAutoencoder):
         """Return the ELBO of each row at beta 1, in nats, in the units of X.
 
         A lower bound of the row's log-density, whatever beta the model was trained
-        with; of a row with missing values, that of the known ones [1]_. The expectation over the posterior is a mean over 64 draws in balanced
-        pairs that are the same for every row and call; it is exact for a linear
-        decoder.
+        with; of a row with missing values, that of the known ones [1]_. The
+        expectation over the posterior is a mean over 64 draws in balanced pairs that
+        are the same for every row and call; it is exact for a linear decoder.
 
         Parameters
         ----------

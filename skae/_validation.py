@@ -24,6 +24,9 @@ FILL = (
 CLIP = "clip or replace such values first, or drop the rows"
 ENCODE = "encode text first, for instance with sklearn.preprocessing.OneHotEncoder"
 
+# Kinds of columns that may hold anything.
+OBJECTS = ("object", "str", "string", "string[python]", "string[pyarrow]")
+
 # Numbers per chunk when NaN are looked for.
 CHUNK_CELLS = 2**17
 
@@ -265,11 +268,12 @@ def _refuse_columns_without_numbers(X, allow_nan):
             raise ValueError(
                 f"Complex data not supported: column {column!r} of X has dtype {dtype}"
             )
-        if kind in ("object", "str", "string", "string[python]", "string[pyarrow]"):
-            if _refuse_objects(X[column], column, allow_nan):
-                with_na.append(column)
+        if kind in OBJECTS and _refuse_objects(X[column], column, allow_nan):
+            with_na.append(column)
     if with_na:
-        X = X.assign(**{c: X[c].where(X[c].notna(), np.nan) for c in with_na})
+        X = X.copy(deep=False)
+        for column in with_na:
+            X[column] = X[column].where(X[column].notna(), np.nan)
     return X
 
 
