@@ -185,20 +185,6 @@ def ctrl_c_interrupts():
 
 @BOTH
 @EVERY_DOOR
-def test_nan_is_refused_with_its_column_its_row_and_a_way_out(cls, door):
-    match = r"Input X contains NaN\.\ncolumn 'b' has nan in row 3 .*SimpleImputer"
-    assert_refused(cls, door, with_cell(np.nan), ValueError, match)
-
-
-@BOTH
-def test_nan_in_an_array_is_refused_with_the_number_of_the_column(cls):
-    X = with_cell(np.nan).to_numpy()
-    match = r"contains NaN\.\ncolumn 1 has nan in row 3 \(1 such values in all\)"
-    assert_refused(cls, "fit", X, ValueError, match)
-
-
-@BOTH
-@EVERY_DOOR
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
 def test_infinity_is_refused_with_its_column_and_a_way_out_that_works(cls, door, value):
     # SimpleImputer refuses infinities itself
@@ -218,29 +204,6 @@ def test_a_value_whose_square_overflows_is_refused_with_its_column(cls, door, va
         + r" in row 3 .*\bor "
     )
     assert_refused(cls, door, with_cell(value), ValueError, match)
-
-
-@BOTH
-@pytest.mark.parametrize(
-    "X",
-    [
-        with_cell(pd.NA, (TABLE * 10).round().astype("Int64")),
-        with_cell(pd.NA, TABLE.astype("Float64")),
-        with_cell(pd.NA, (TABLE > 0).astype("boolean")),
-        with_cell(pd.NA, TABLE.astype(object)),
-        with_cell(None, TABLE.astype(object)),
-        pl.DataFrame(ARRAY, schema=NAMES).with_columns(
-            pl.when(pl.int_range(N_ROWS) == 3)
-            .then(None)
-            .otherwise(pl.col("b"))
-            .alias("b")
-        ),
-    ],
-    ids=["Int64", "Float64", "boolean", "object NA", "object None", "polars null"],
-)
-def test_a_missing_value_of_any_kind_of_column_is_refused_like_nan(cls, X):
-    match = r"contains NaN[\s\S]*column 'b' .*row 3"
-    assert_refused(cls, "fit", X, ValueError, match)
 
 
 @BOTH
