@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from scipy import stats
@@ -86,7 +87,7 @@ def test_log_likelihood_is_that_of_the_known_columns(likelihood, log_prob):
 
 
 @pytest.mark.parametrize(
-    "kind, objective",
+    ("kind", "objective"),
     [
         (AutoencoderModule, {}),
         (VAEModule, {}),
@@ -344,9 +345,10 @@ def test_column_that_only_held_out_rows_know_does_no_harm(cls):
         pd.DataFrame(X_HOLES.round()).astype("Float64"),
         pd.DataFrame(X_HOLES.round()).astype(object).where(~HOLES, None),
         pd.DataFrame(X_HOLES.round()).astype(object).where(~HOLES, pd.NA),
+        pl.DataFrame(X_HOLES.round()).fill_nan(None),
         np.asfortranarray(X_HOLES.round()),
     ],
-    ids=["Int64", "Float64", "None", "NA", "columns"],
+    ids=["Int64", "Float64", "None", "NA", "polars null", "columns"],
 )
 def test_missing_values_of_any_kind_are_the_same(cls, rows):
     expected = cls(2, **FAST).fit(X_HOLES.round()).transform(X_HOLES.round())
@@ -363,7 +365,7 @@ def test_row_without_a_known_value_is_refused(cls, door):
     rows = X_HOLES.copy()
     rows[7] = np.nan
     model = cls(2, **FAST).fit(X)
-    with pytest.raises(ValueError, match="row 7 of X has no known value.* drop"):
+    with pytest.raises(ValueError, match=r"row 7 of X has no known value.* drop"):
         getattr(model, door)(rows)
 
 
@@ -383,7 +385,7 @@ def test_column_without_a_known_value_is_refused_where_it_is_learned(cls, door):
 def test_infinity_beside_nan_is_refused(cls):
     rows = X_HOLES.copy()
     rows[3, 1], rows[3, 0] = np.inf, np.nan
-    with pytest.raises(ValueError, match="infinity[\\s\\S]*column 1 has inf in row 3"):
+    with pytest.raises(ValueError, match=r"infinity[\s\S]*column 1 has inf in row 3"):
         cls(2).fit(rows)
 
 
