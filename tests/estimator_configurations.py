@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.utils import estimator_checks
 
-from skae import AutoencoderTransformer, VAETransformer
+from skae import AutoencoderImputer, AutoencoderTransformer, VAETransformer
 from skae._sklearn import check_feature_names, check_n_features, get_feature_names
 from skae._validation import check_rows
 from skae.architectures import MLP, UNet
@@ -149,6 +149,17 @@ VAE = {
 }
 
 
+IMPUTER = {
+    "denoising": {
+        "estimator": AutoencoderTransformer(
+            corruption=Masking(0.5, fill="center"), max_epochs=3
+        )
+    },
+    "rounds": {"estimator": AutoencoderTransformer(2, max_epochs=3), "max_iter": 5},
+    "VAE": {"estimator": VAETransformer(max_epochs=3)},
+}
+
+
 def estimator_configurations():
     """Return a dict of unfitted estimators by the name of their configuration."""
     autoencoders = {
@@ -175,7 +186,11 @@ def estimator_configurations():
     for name, estimator in named.items():
         if not name.endswith("long"):
             estimator.set_params(max_epochs=3)
-    return named
+    imputers = {
+        f"Imputer, {name}": AutoencoderImputer(**parameters)
+        for name, parameters in IMPUTER.items()
+    }
+    return named | imputers
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from estimator_configurations import EXTRA_CHECKS, estimator_configurations, see
 from scipy.special import logsumexp
 from sklearn.utils import estimator_checks
 
-from skae import AutoencoderTransformer, VAETransformer
+from skae import AutoencoderImputer, AutoencoderTransformer, VAETransformer
 from skae.architectures import MLP
 
 CONFIGURATIONS = estimator_configurations()
@@ -63,7 +63,9 @@ def test_estimator_passes_every_check_that_scikit_learn_keeps_to_itself(
     run(check, type(estimator).__name__, estimator, seed=seed)
 
 
-@every_class
+@pytest.mark.parametrize(
+    "Estimator", [AutoencoderTransformer, VAETransformer, AutoencoderImputer]
+)
 def test_no_check_of_transformers_is_left_out(Estimator):
     every_check = {
         name

@@ -217,7 +217,11 @@ def print_line(name, distribution, setting, estimators, seeds):
 
 def print_ours(seeds):
     """Print a line for each class of skae, and what failed."""
-    classes = {"AE": "AutoencoderTransformer", "VAE": "VAETransformer"}
+    classes = {
+        "AE": "AutoencoderTransformer",
+        "VAE": "VAETransformer",
+        "Imputer": "AutoencoderImputer",
+    }
     for short, name in classes.items():
         named = estimator_configurations().items()
         estimators = [e for n, e in named if n.startswith(f"{short}, ")]
