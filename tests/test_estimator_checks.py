@@ -14,10 +14,10 @@ from skae.architectures import MLP
 CONFIGURATIONS = estimator_configurations()
 
 # Checks of what our estimators are not: they predict nothing, weight no samples, and
-# take rows of numbers of any sign from numpy.
+# take rows of numbers of any sign, or NaN, from numpy.
 NOT_FOR_US = re.compile(
     "class|regress|cluster|outlier|supervised|requires_y|proba|sparsify|n_iter"
-    "|sample_weight|pairwise|nonsquare|non_negative|stateless|data_not_an_array"
+    "|sample_weight|nan_inf|pairwise|nonsquare|non_negative|stateless|data_not_an_array"
     "|array_api_(input_and_values|mixed_inputs|same_namespace)"
 )
 
