@@ -26,7 +26,6 @@ from skae._sklearn import (
 from skae._validation import check_rows, has_holes, refuse_empty_columns
 from skae.corruptions import Masking
 
-
 # Share of the known entries that the default estimator learns to restore.
 MASKED = 0.5
 
