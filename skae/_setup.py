@@ -323,16 +323,10 @@ def start_module(estimator, rows, n_components, *, seed):
     module.set_scaler(scaler)
     if not architecture.has_bottleneck:
         # it is the rows themselves, whatever `init`
-        module.start_at_rows(_mean_in_network_space(rows, scaler))
+        module.start_at_rows()
     elif estimator.init == "pca":
         module.start_at_pca(axes)
     return module
-
-
-def _mean_in_network_space(rows, scaler):
-    """Return the mean of the training rows, in network space."""
-    mean, _, _ = _modules.column_ranges(rows.X, rows.train)
-    return (mean - scaler.center.numpy()) / scaler.scale.numpy()
 
 
 def _image_shape(estimator):

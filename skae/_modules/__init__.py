@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "_pca": ["PrincipalAxes", "principal_axes"],
         "_penalised": ["PenalisedModule"],
         "_restoring": ["RestoringModule"],
-        "_scaler": ["Scaler", "choose_scaling", "column_ranges", "column_statistics"],
+        "_scaler": ["Scaler", "choose_scaling", "column_statistics"],
         "_vae": ["VAEModule"],
     },
 )

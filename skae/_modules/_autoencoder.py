@@ -147,7 +147,8 @@ class AutoencoderModule(nn.Module):
         """
         if self.corruption is None:
             return U
-        frame = Frame(self.image_shape, self.scaler.center, self.scaler.scale)
+        center = self.scaler.inverse(self.scaler.fill)  # the column means
+        frame = Frame(self.image_shape, center, self.scaler.scale)
         X = self.corruption.corrupt(self.scaler.inverse(U), rng, frame)
         return self.scaler.fill_holes(self.scaler(X, U.dtype))[0]
 

@@ -40,18 +40,18 @@ class RestoringModule(AutoencoderModule):
             with torch.no_grad():
                 backdrop.copy_(mean - mean.mean())
 
-    def start_at_rows(self, mean, noise_variance=1.0):
-        """Make the network return the rows as they are, given their mean."""
+    def start_at_rows(self):
+        """Make the network return the rows as they are."""
+        mean = self.scaler.fill.numpy()  # of the rows, in network space
         surrogate = self.likelihood.surrogate(mean)
         bias = surrogate.bias - surrogate.gain * mean
         self.encoder.start_at(surrogate.gain, bias)
-        self._start_likelihood(noise_variance)
 
     # -- inference, in the units of X ------------------------------------------
 
     def transform(self, X):
         """Return the restored rows of rows X, in the units of X."""
-        params = self.encode(self.to_network_space(X))
+        params = super().transform(X)
         return self.scaler.inverse(self.likelihood.mean(params))
 
     def inverse_transform(self, Z):

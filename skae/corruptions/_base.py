@@ -18,7 +18,7 @@ class Frame(NamedTuple):
     image_shape : tuple of int or None
         (channels, height, width) of the image in a row.
     center, scale : Tensor of shape (n_features,)
-        What the estimator's scaling takes off each column, and divides it by.
+        Mean of each column, and what the estimator's scaling divides it by.
     """
 
     image_shape: tuple[int, int, int] | None

@@ -12,8 +12,7 @@ class Masking(Corruption):
     share : float, default=0.25
         Probability of an entry to be overwritten, in [0, 1].
     fill : float or "center", default=0.0
-        What it becomes, in the units of X. "center" is what the estimator's scaling
-        takes off the column: its mean, or 0 where `scale` is None.
+        What it becomes, in the units of X. "center" is the mean of the column.
 
     Examples
     --------
