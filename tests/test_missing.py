@@ -329,7 +329,7 @@ def test_column_that_only_held_out_rows_know_does_no_harm(cls):
     seed = np.random.RandomState(model.random_state).randint(np.iinfo(np.int32).max)
     order = np.random.RandomState(seed).permutation(len(X))
     held_out = order[: int(0.3 * len(X))]
-    seen = X_HOLES.copy()
+    seen = X.copy()
     seen[:, 2] = np.nan
     seen[held_out, 2] = 1e6 + X[held_out, 2]
     model.fit(seen)

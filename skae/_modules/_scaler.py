@@ -53,8 +53,8 @@ def iterate_chunks(X, rows=None, min_rows=1):
 def column_ranges(X, rows=None):
     """Return mean, minimum, maximum and number of the known values of every column.
 
-    Of X, or of given rows of it; a column of which these rows know nothing has those
-    of all rows, or zeros.
+    Of X, or of given rows of it; a column of which these rows know nothing has the
+    range of all rows, or is zero.
     """
     total, minimum, maximum, n_known = 0.0, np.inf, -np.inf, 0
     for chunk in iterate_chunks(X, rows):
@@ -68,20 +68,14 @@ def column_ranges(X, rows=None):
         minimum = np.minimum(minimum, lowest.min(axis=0))
         maximum = np.maximum(maximum, highest.max(axis=0))
     n_known = np.broadcast_to(n_known, X.shape[1:])
-    if n_known.all():
-        return np.clip(total / n_known, minimum, maximum), minimum, maximum, n_known
-    if rows is None:
-        mean, minimum, maximum = np.where(
-            n_known > 0, [total / np.maximum(n_known, 1), minimum, maximum], 0.0
+    ranges = total / np.maximum(n_known, 1), minimum, maximum
+    if not n_known.all():
+        instead = (0.0,) * 3 if rows is None else column_ranges(X)[:3]
+        ranges = (
+            np.where(n_known > 0, known, other)
+            for known, other in zip(ranges, instead, strict=True)
         )
-        return np.clip(mean, minimum, maximum), minimum, maximum, n_known
-    of_all = column_ranges(X)
-    mean = total / np.maximum(n_known, 1)
-    known = n_known > 0
-    mean, minimum, maximum, n_known = (
-        np.where(known, here, there)
-        for here, there in zip((mean, minimum, maximum, n_known), of_all, strict=True)
-    )
+    mean, minimum, maximum = ranges
     return np.clip(mean, minimum, maximum), minimum, maximum, n_known
 
 
