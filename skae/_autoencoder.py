@@ -249,7 +249,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         codes = _training.map_rows(module, "transform", X)
         return KeptCodes(codes.astype(np.float32))
 
-    def sample(self, n_samples=1, random_state=None):
+    def sample(self, n_samples=1, random_state=None, temperature=1.0):
         """Return new rows, decoded from codes that are like those of training rows.
 
         The codes are drawn from a mixture of normal laws, see `sample_codes`.
@@ -260,13 +260,17 @@ class AutoencoderTransformer(BaseAutoencoder):
             Number of rows.
         random_state : int, RandomState or None, default=None
             Source of the draws.
+        temperature : float, default=1.0
+            Factor of the standard deviations of these laws: below 1 rows are more
+            typical and differ less.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features_in_)
             New rows, float64, in the units of X.
         """
-        return self.inverse_transform(self.sample_codes(n_samples, random_state))
+        codes = self.sample_codes(n_samples, random_state, temperature=temperature)
+        return self.inverse_transform(codes)
 
     def score_samples(self, X):
         """Return minus the squared reconstruction error of each row.

@@ -1,22 +1,13 @@
 """Laws of codes, to draw new ones from, and paths between codes."""
 
 from typing import NamedTuple
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
+
+from skae._parzen import fit_windows
 
 # A fit keeps the codes of so many rows, fewer if they are wide.
-MOST_KEPT_ROWS, MOST_KEPT_CELLS = 2000, 2**18
-
-# A mixture has as many normal laws, and such covariances, as describe held-out codes
-# best; of fewer codes than the fewest it has one law, with independent components.
-MIXTURE_SIZES = (1, 2, 4, 8, 16, 32)
-COVARIANCES = ("full", "diag")
-FEWEST_CODES = 16
-
-# Added to the variances of standardised codes, lest a law shrink to a point.
-SMALLEST_VARIANCE = 1e-4
+MOST_KEPT_ROWS, MOST_KEPT_CELLS = 10_000, 2**18
 
 # Two codes are in line if their directions differ by a smaller angle than this.
 SMALLEST_ANGLE = 1e-6
@@ -28,12 +19,12 @@ class KeptCodes(NamedTuple):
     mean: np.ndarray  # (n_rows, n_components), float32
     std: np.ndarray | None = None  # the same shape
 
-    def draw(self, rows, noise):
+    def draw(self, rows, noise, temperature=1.0):
         """Return one code from the posterior of each of the given rows, float64."""
         means = self.mean[rows].astype(np.float64)
         if self.std is None:
             return means
-        return means + self.std[rows] * noise.standard_normal(means.shape)
+        return means + temperature * self.std[rows] * noise.standard_normal(means.shape)
 
     def center(self):
         """Return the mean code, (n_components,)."""
@@ -56,7 +47,7 @@ def choose_rows(n_samples, n_components, seed):
     return np.sort(chosen)
 
 
-def draw_codes(kept, density, n_samples, seed):
+def draw_codes(kept, density, n_samples, seed, temperature=1.0):
     """Return codes from the prior, the aggregate posterior, or a mixture.
 
     Parameters
@@ -69,6 +60,8 @@ def draw_codes(kept, density, n_samples, seed):
         Number of codes.
     seed : int
         Seed of the draws.
+    temperature : float, default=1.0
+        Factor of the standard deviations of all normal laws.
 
     Returns
     -------
@@ -78,65 +71,23 @@ def draw_codes(kept, density, n_samples, seed):
     noise = np.random.RandomState(seed)
     n_rows, n_components = kept.mean.shape
     if density == "prior":
-        return noise.standard_normal((n_samples, n_components))
+        return temperature * noise.standard_normal((n_samples, n_components))
+    rows = noise.randint(n_rows, size=n_samples)
     if density == "aggregate":
-        return kept.draw(noise.randint(n_rows, size=n_samples), noise)
-    return _draw_from_mixture(kept, n_samples, noise)
+        return kept.draw(rows, noise, temperature)
+    return _draw_from_windows(kept, rows, noise, temperature)
 
 
-def _draw_from_mixture(kept, n_samples, noise):
-    """Return codes of a normal mixture that has been fitted to the kept ones."""
-    # the same mixture at every call: `noise` is for the draws from it
+def _draw_from_windows(kept, rows, noise, temperature):
+    """Return one code from the window around each of the given ones."""
+    # the same windows at every call: `noise` is for the draws from them
     codes = kept.draw(slice(None), np.random.RandomState(0))
     center, spread = codes.mean(axis=0), codes.std(axis=0)
     units = np.where(spread > 0, spread, 1.0)
-    mixture = fit_mixture((codes - center) / units)
-    mixture.set_params(random_state=noise)
-    draws, _ = mixture.sample(n_samples)
-    # drawn in the order of the laws
-    return center + spread * draws[noise.permutation(n_samples)]
-
-
-def fit_mixture(codes):
-    """Return the `GaussianMixture` that describes held-out codes best.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (n_codes, n_components)
-        Standardised.
-    """
-    if len(codes) < FEWEST_CODES:
-        return _fit_mixture(np.repeat(codes, 2, axis=0), 1, "diag")
-    order = np.random.RandomState(0).permutation(len(codes))
-    held_out, kept = np.split(codes[order], [len(codes) // 4])
-    best_score, best = -np.inf, None
-    for covariance in COVARIANCES:
-        before = -np.inf
-        for n_laws in MIXTURE_SIZES:
-            if n_laws > len(kept):
-                break
-            score = _fit_mixture(kept, n_laws, covariance).score(held_out)
-            if score > best_score:
-                best_score, best = score, (n_laws, covariance)
-            if score < before:
-                break
-            before = score
-    return _fit_mixture(codes, *best)
-
-
-def _fit_mixture(codes, n_laws, covariance):
-    from sklearn.mixture import GaussianMixture  # slow to import, and seldom needed
-
-    mixture = GaussianMixture(
-        n_laws,
-        covariance_type=covariance,
-        reg_covar=SMALLEST_VARIANCE,
-        random_state=0,
-    )
-    with catch_warnings():
-        # to stop early is no harm: it is a mixture at every step
-        simplefilter("ignore", ConvergenceWarning)
-        return mixture.fit(codes)
+    offsets = spread * fit_windows((codes - center) / units).draw(rows, noise)
+    means = kept.mean[rows].astype(np.float64)
+    # a window of a VAE is about a draw from the posterior, which has a spread, too
+    return means + temperature * (codes[rows] - means + offsets)
 
 
 def linear_path(start, end, shares):

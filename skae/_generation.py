@@ -18,7 +18,9 @@ class GenerationMixin:
     `_code_densities` are the laws of codes that it knows, its own one first.
     """
 
-    def sample_codes(self, n_samples=1, random_state=None, density=None):
+    def sample_codes(
+        self, n_samples=1, random_state=None, density=None, temperature=1.0
+    ):
         """Return new codes, whose rows `inverse_transform` gives.
 
         Parameters
@@ -28,26 +30,35 @@ class GenerationMixin:
         random_state : int, RandomState or None, default=None
             Source of the draws.
         density : {"prior", "aggregate", "mixture"} or None, default=None
-            The law of codes. "mixture" is a mixture of normal laws that is fitted to
-            the codes of at most 2,000 training rows, with as many laws as describe
-            others of them best. For a VAE also "prior", N(0, I), and "aggregate", the
+            The law of codes. "mixture" is a mixture of normal laws, one around each of
+            the codes of at most 10,000 training rows, along the ways to its nearest
+            neighbours [1]_. For a VAE also "prior", N(0, I), and "aggregate", the
             posterior of a training row drawn at random. None is the prior of a VAE,
             else "mixture".
+        temperature : float, default=1.0
+            Factor of the standard deviations of these normal laws: below 1 new rows
+            are more typical and differ less.
 
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components_)
             Codes, float64.
+
+        References
+        ----------
+        .. [1] P. Vincent, Y. Bengio, "Manifold Parzen Windows", NeurIPS 2002.
         """
         self._check_code()
         check_count("n_samples", n_samples)
+        _check_positive("temperature", temperature)
         density = self._code_densities[0] if density is None else density
         if density not in self._code_densities:
             raise InvalidParameterError(
                 f"density must be None or among {list(self._code_densities)} for "
                 f"{type(self).__name__}, got {density!r}"
             )
-        return draw_codes(self._kept_codes, density, n_samples, draw_seed(random_state))
+        seed = draw_seed(random_state)
+        return draw_codes(self._kept_codes, density, n_samples, seed, temperature)
 
     def interpolate(self, X_start, X_end, n_steps=8, path="linear"):
         """Return rows on the way from some rows to others, through their codes.
@@ -104,8 +115,7 @@ class GenerationMixin:
         """
         self._check_code()
         check_count("n_steps", n_steps)
-        if not isinstance(span, Real) or not 0 < span < np.inf:
-            raise InvalidParameterError(f"span must be a positive float, got {span!r}")
+        _check_positive("span", span)
         components = self._check_components(components)
         center, spread = self._kept_codes.center(), self._kept_codes.spread()
         origin = center[None] if X is None else self._encode(X)
@@ -153,3 +163,9 @@ class GenerationMixin:
     def _decode(self, codes):
         rows = self.inverse_transform(codes.reshape(-1, codes.shape[-1]))
         return rows.reshape(*codes.shape[:-1], -1)
+
+
+def _check_positive(name, value):
+    """Raise unless an argument is a positive number."""
+    if not isinstance(value, Real) or not 0 < value < np.inf:
+        raise InvalidParameterError(f"{name} must be a positive float, got {value!r}")

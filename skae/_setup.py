@@ -278,12 +278,20 @@ def plan_training(estimator, rows, *, streaming):
         batch_size=batch_size,
         patience=patience,
         tol=estimator.tol,
-        kl_warmup=0.0 if streaming else getattr(estimator, "kl_warmup", 0.0),
+        warmup=0.0 if streaming else _warmup(estimator),
         device=str(resolve_device(estimator.device)),
         precision=estimator.precision,
         data_loader=estimator.data_loader,
         verbose=int(estimator.verbose),
     )
+
+
+def _warmup(estimator):
+    """Return the share of the steps over which training phases something in."""
+    penalty = getattr(estimator, "penalty", None)
+    if penalty is not None:
+        return penalty.warmup
+    return getattr(estimator, "kl_warmup", 0.0)
 
 
 def _n_epochs(max_epochs, n_batches):
@@ -419,7 +427,10 @@ def resolve_n_components(n_components, axes):
 def warn_of_copying(estimator, n_features):
     """Warn of a network that can copy its input and learn nothing."""
     n_components, architecture = estimator.n_components, resolve_architecture(estimator)
-    if not architecture.has_bottleneck and estimator.corruption is None:
+    held_back = [getattr(estimator, name, None) for name in ("penalty", "corruption")]
+    if any(part is not None for part in held_back):
+        return  # what keeps it from copying
+    if not architecture.has_bottleneck:
         warn(
             f"architecture={architecture!r} without a bottleneck and corruption=None: "
             "the network can copy its input and learn nothing; pass the corruption "

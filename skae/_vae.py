@@ -426,7 +426,7 @@ class VAETransformer(BaseAutoencoder):
         result = _training.map_rows(self.module_, method, X, *args, cells_per_row=cells)
         return check_overflow(result, X, names=self._names)
 
-    def sample(self, n_samples=1, random_state=None, density="prior"):
+    def sample(self, n_samples=1, random_state=None, density="prior", temperature=1.0):
         """Return new rows drawn from the model, in the units of X.
 
         A code is drawn from the prior N(0, I), and a row from p(x | z), noise
@@ -440,6 +440,8 @@ class VAETransformer(BaseAutoencoder):
             Source of the draws.
         density : {"prior", "aggregate", "mixture"}, default="prior"
             The law of codes, see `sample_codes`.
+        temperature : float, default=1.0
+            Factor of the standard deviations of that law, not of p(x | z).
 
         Returns
         -------
@@ -447,7 +449,7 @@ class VAETransformer(BaseAutoencoder):
             New rows, float64.
         """
         seed = draw_seed(random_state)
-        codes = self.sample_codes(n_samples, seed, density)
+        codes = self.sample_codes(n_samples, seed, density, temperature)
         return _training.map_rows(self.module_, "sample", codes, Rng(seed))
 
     def _codes_to_keep(self, module, X):

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -11,10 +13,10 @@ from skae._code_density import (
     KeptCodes,
     choose_rows,
     draw_codes,
-    fit_mixture,
     linear_path,
     spherical_path,
 )
+from skae._parzen import ParzenWindows, fit_windows
 from skae.architectures import MLP
 
 BOTH = pytest.mark.parametrize("cls", [AutoencoderTransformer, VAETransformer])
@@ -31,7 +33,7 @@ def make(cls, **options):
 
 @pytest.mark.parametrize(
     ("n_samples", "n_components", "n_kept"),
-    [(1, 3, 1), (150, 3, 150), (10**6, 3, 2000), (10**6, 1024, 256), (9, 10**6, 1)],
+    [(1, 3, 1), (150, 3, 150), (10**6, 3, 10_000), (10**6, 1024, 256), (9, 10**6, 1)],
 )
 def test_few_rows_are_kept_in_order_and_each_once(n_samples, n_components, n_kept):
     rows = choose_rows(n_samples, n_components, seed=0)
@@ -70,13 +72,6 @@ def two_heaps(n_rows=1000, distance=6.0):
     return heaps.astype(np.float32)
 
 
-def test_a_mixture_finds_the_heaps_that_codes_lie_in():
-    codes = two_heaps()
-    mixture = fit_mixture(codes)
-    assert mixture.n_components == 2
-    np.testing.assert_allclose(np.sort(mixture.means_[:, 0]), [-6, 6], atol=0.1)
-
-
 def test_draws_from_the_mixture_lie_in_the_heaps_in_no_order():
     codes = two_heaps()
     kept = KeptCodes(codes)
@@ -95,6 +90,100 @@ def test_a_mixture_of_few_codes_keeps_their_mean_and_a_dead_component(n_rows):
     draws = draw_codes(KeptCodes(codes), "mixture", 4000, seed=0)
     np.testing.assert_allclose(draws.mean(axis=0), codes.mean(axis=0), atol=0.1)
     np.testing.assert_array_equal(draws[:, 1], 5.0)
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 15, 20, 100])
+def test_equal_codes_are_drawn_as_they_are(n_rows):
+    kept = KeptCodes(np.full((n_rows, 3), 7, np.float32))
+    np.testing.assert_array_equal(draw_codes(kept, "mixture", 50, seed=0), 7.0)
+
+
+@pytest.mark.parametrize("density", ["prior", "aggregate", "mixture"])
+def test_temperature_scales_the_way_from_the_middle_of_a_law(density):
+    means = two_heaps(200)
+    kept = KeptCodes(means, np.full_like(means, 0.5))
+    cold, warm, hot = (
+        draw_codes(kept, density, 300, 0, temperature)
+        for temperature in (1e-9, 1.0, 2.0)
+    )
+    np.testing.assert_allclose(hot - cold, 2 * (warm - cold), atol=1e-6)
+    if density == "prior":
+        np.testing.assert_allclose(cold, 0, atol=1e-6)
+    else:
+        distances = np.abs(cold[:, None] - means).max(axis=2).min(axis=1)
+        np.testing.assert_allclose(distances, 0, atol=1e-6)
+
+
+# -- windows ---------------------------------------------------------------------------
+
+
+def circle(n_codes, seed=0, noise=0.02):
+    rng = np.random.default_rng(seed)
+    angles = rng.uniform(0, 2 * np.pi, n_codes)
+    codes = np.column_stack([np.cos(angles), np.sin(angles), 0 * angles])
+    return codes + noise * rng.normal(size=codes.shape)
+
+
+def covariances_of(windows):
+    """Return the covariance of each window, by the formula of the paper."""
+    codes, covariances = windows.codes, []
+    for code in codes:
+        order = np.argsort(np.linalg.norm(codes - code, axis=1), kind="stable")
+        ways = codes[order[1:6]] - code
+        along = windows.reach**2 * ways.T @ ways / len(ways)
+        covariances.append(along + windows.noise**2 * np.eye(codes.shape[1]))
+    return covariances
+
+
+@pytest.mark.parametrize("n_components", [1, 3, 9])  # windows of rank 1, 3, 5
+def test_the_density_is_that_of_normal_laws_along_the_ways_to_neighbours(n_components):
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(40, n_components))
+    windows = ParzenWindows(codes, reach=0.7, noise=0.3)
+    Z = rng.normal(size=(20, n_components))
+    laws = [
+        multivariate_normal(code, covariance).logpdf(Z)
+        for code, covariance in zip(codes, covariances_of(windows), strict=True)
+    ]
+    expected = logsumexp(laws, axis=0) - np.log(len(codes))
+    np.testing.assert_allclose(windows.log_prob(Z), expected)
+    # of another reach and noise, as if it had been made with these
+    (density,) = ParzenWindows(codes).densities(Z, [0.7], [0.3])[0]
+    np.testing.assert_allclose(density, expected)
+
+
+def test_draws_have_the_moments_of_their_law():
+    windows = ParzenWindows(circle(60), reach=0.8, noise=0.1)
+    noise = np.random.RandomState(0)
+    rows = noise.randint(60, size=200_000)
+    draws = windows.codes[rows] + windows.draw(rows, noise)
+    center, covariance = windows.codes.mean(axis=0), windows.covariance()
+    np.testing.assert_allclose(draws.mean(axis=0), center, atol=0.01)
+    np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.01)
+    windows_alone = np.mean(covariances_of(windows), axis=0)
+    of_codes = np.cov(windows.codes.T, bias=True)
+    np.testing.assert_allclose(covariance, of_codes + windows_alone)
+
+
+def test_windows_lie_along_the_sheet_and_have_no_weight_elsewhere():
+    windows = fit_windows(circle(1000))
+    on, middle, far = [[1.0, 0.0, 0.0]], [[0.0, 0.0, 0.0]], [[40.0, 0.0, 0.0]]
+    density = windows.log_prob(np.concatenate([on, middle, far]))
+    assert density[0] > density[1] + 20
+    assert density[1] > density[2] + 1000
+    rows = np.arange(1000)
+    draws = windows.codes + windows.draw(rows, np.random.RandomState(0))
+    lengths = np.linalg.norm(draws[:, :2], axis=1)
+    np.testing.assert_allclose(lengths, 1, atol=0.15)
+    assert windows.noise < 0.1
+
+
+def test_the_windows_that_are_chosen_describe_new_codes_better_than_a_normal_law():
+    windows, new = fit_windows(circle(1000)), circle(500, seed=1)
+    alone = multivariate_normal(new.mean(axis=0), np.cov(new.T)).logpdf(new)
+    assert windows.log_prob(new).mean() > alone.mean() + 1
+    others = ParzenWindows(windows.codes).densities(new, [0.25, 1.4], [0.01, 0.5])
+    assert windows.log_prob(new).mean() > others.mean(axis=-1).max()
 
 
 # -- paths -----------------------------------------------------------------------------
@@ -226,6 +315,8 @@ def test_one_row_is_enough(cls):
     [
         (lambda e: e.sample(0), "n_samples must be a positive int, got 0"),
         (lambda e: e.sample_codes(3, 0, "kde"), "density must be None or .*'kde'"),
+        (lambda e: e.sample_codes(3, temperature=0), "temperature must be a pos.* 0"),
+        (lambda e: e.sample(3, temperature=np.nan), "temperature must be a pos.*nan"),
         (lambda e: e.interpolate(X_IRIS[:2], X_IRIS[:3]), "2 rows and X_end 3"),
         (lambda e: e.interpolate(X_IRIS, X_IRIS, 0), "n_steps must be a positive int"),
         (lambda e: e.interpolate(X_IRIS, X_IRIS, path="arc"), "path must .*'arc'"),

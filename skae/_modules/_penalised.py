@@ -39,6 +39,7 @@ class PenalisedModule(AutoencoderModule):
         super().__init__(**settings)
         penalty.check_size(self.n_components)
         self.penalty = penalty
+        self.warmup = 1.0  # share of the way that codes in training have come
 
     def settings(self):
         """Return the arguments that rebuild this module, but for the weights."""
@@ -66,9 +67,16 @@ class PenalisedModule(AutoencoderModule):
         super().set_objective(**objective)
         self.penalty = penalty
 
+    def set_warmup(self, share):
+        """Set how far codes in training have come to be those of inference."""
+        self.warmup = share
+
     def encode(self, U):
-        """Return the codes of rows in network space."""
-        return self.penalty.activate(self.encoder(U))
+        """Return the codes of rows in network space, in training as they are there."""
+        A = self.encoder(U)
+        if self.training:
+            return self.penalty.activate_trained(A, self.warmup)
+        return self.penalty.activate(A)
 
     def forward(self, U, rng=None):
         """Return the `PenalisedOutput` of rows in network space."""

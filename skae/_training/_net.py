@@ -119,7 +119,7 @@ class AutoencoderNet(NeuralNet):
         train, valid = self.get_split_datasets(X)
         n_batches = len(self.get_iterator(train, training=True))
         n_steps = n_batches * self.max_epochs
-        self.warmup_ = KLWarmup(self.module_, self.plan.kl_warmup * n_steps)
+        self.warmup_ = KLWarmup(self.module_, self.plan.warmup * n_steps)
         self._choose_course(train, n_steps)
         self.start_ = {}
         if valid is not None:

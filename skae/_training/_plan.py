@@ -37,7 +37,7 @@ class TrainingPlan:
     batch_size: int
     patience: int | None  # None: no early stopping
     tol: float
-    kl_warmup: float
+    warmup: float
     device: str
     precision: str  # "float32" or "bf16"
     data_loader: object  # None, or what makes a DataLoader

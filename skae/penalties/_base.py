@@ -44,6 +44,25 @@ class Penalty(BaseEstimator, ABC):
         """
         return A.sigmoid() if self.squashes else A
 
+    #: Share of the training steps over which `activate_trained` comes to its end.
+    warmup = 0.0
+
+    def activate_trained(self, A, share):
+        """Return what training has in place of `activate`: the same, unless overridden.
+
+        Parameters
+        ----------
+        A : Tensor of shape (n_rows, n_components)
+            Encoder output.
+        share : float
+            Rises from 0 to 1 over the share `warmup` of the steps.
+
+        Returns
+        -------
+        Tensor like A
+        """
+        return self.activate(A)
+
     @abstractmethod
     def cost(self, Z, U, encoder, rng):
         """Return the cost of codes, in nats per row.

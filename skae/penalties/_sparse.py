@@ -10,6 +10,10 @@ MARGIN = 1e-6
 TINY = 1e-12
 
 
+# Share of the training steps over which the number of active components changes.
+WARMUP = 0.5
+
+
 class Sparse(Penalty):
     r"""Let few components of a code be active.
 
@@ -50,13 +54,26 @@ class Sparse(Penalty):
         "weight": [Interval(Real, 0, None, closed="left")],
         "target": [Interval(Real, 0, 1, closed="neither")],
         "n_active": [Interval(Integral, 1, None, closed="left")],
+        "n_active_trained": [Interval(Integral, 1, None, closed="left"), tuple, None],
+        "positive": ["boolean"],
     }
 
-    def __init__(self, kind="l1", *, weight=0.1, target=0.05, n_active=8):
+    def __init__(
+        self,
+        kind="l1",
+        *,
+        weight=0.1,
+        target=0.05,
+        n_active=8,
+        n_active_trained=None,
+        positive=False,
+    ):
         self.kind = kind
         self.weight = weight
         self.target = target
         self.n_active = n_active
+        self.n_active_trained = n_active_trained
+        self.positive = positive
 
     @property
     def squashes(self):
@@ -74,10 +91,30 @@ class Sparse(Penalty):
 
     def activate(self, A):
         """Return the codes of the encoder's output."""
+        return self._activate(A, self.n_active)
+
+    def activate_trained(self, A, share):
+        """Return the codes in training, of which more may be active at first."""
+        first, last = self._trained()
+        return self._activate(A, round(first * (last / first) ** share))
+
+    def _activate(self, A, n_active):
+        A = super().activate(A)
+        if self.positive:
+            A = A.relu()
         if self.kind != "top_k":
-            return super().activate(A)
-        largest = A.detach().abs().topk(self.n_active, dim=-1).indices
+            return A
+        largest = A.detach().abs().topk(n_active, dim=-1).indices
         return _kept(A, largest)
+
+    @property
+    def warmup(self):
+        first, last = self._trained()
+        return WARMUP if first != last else 0.0
+
+    def _trained(self):
+        n = self.n_active if self.n_active_trained is None else self.n_active_trained
+        return n if isinstance(n, tuple) else (n, n)
 
     def cost(self, Z, U, encoder, rng):
         """Return the cost of codes, in nats per row."""
