@@ -8,7 +8,7 @@ N_NEIGHBORS = 5
 # How far, in units of these ways, and how far in any direction, in units of the codes:
 # a law has the two under which held-out codes are likeliest.
 REACHES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4)
-NOISES = (0.01, 0.02, 0.04, 0.08, 0.12, 0.17, 0.25, 0.35, 0.5)
+NOISES = (0.01, 0.02, 0.04, 0.08, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7)
 
 # Of fewer codes than this none are held out; these are the two of any few codes.
 FEWEST_CODES, USUAL_REACH, USUAL_NOISE = 16, 1.0, 0.17

@@ -15,6 +15,7 @@ from skae import AutoencoderTransformer
 from skae._modules._linear_path import LinearPath
 from skae._random import Rng
 from skae.architectures import MLP
+from skae.corruptions import Masking
 from skae.penalties import Contractive, Penalty, Sparse
 
 
@@ -72,6 +73,38 @@ def test_top_k_keeps_the_largest_components_and_their_gradients():
     assert Z.tolist() == [[3.0, -4.0, 0.0, 0.0], [0.0, 2.0, 0.0, 5.0]]
     Z.sum().backward()
     assert A.grad.tolist() == [[1, 1, 0, 0], [0, 1, 0, 1]]
+
+
+def test_positive_top_k_keeps_the_largest_by_value_and_nothing_below_zero():
+    A = torch.tensor([[3.0, -4.0, 0.5, 1.0], [-1.0, 2.0, -3.0, -5.0]])
+    A.requires_grad_()
+    Z = Sparse("top_k", n_active=2, positive=True).activate(A)
+    assert Z.tolist() == [[3.0, 0.0, 0.0, 1.0], [0.0, 2.0, 0.0, 0.0]]
+    Z.sum().backward()
+    assert A.grad.tolist() == [[1, 0, 0, 1], [0, 1, 0, 0]]
+
+
+@pytest.mark.parametrize("kind", ["l1", "kl"])
+def test_positive_codes_are_rectified_or_those_of_the_sigmoid(kind):
+    A = torch.tensor([[3.0, -4.0, 0.5]])
+    Z = Sparse(kind, positive=True).activate(A)
+    assert torch.equal(Z, A.relu() if kind == "l1" else A.sigmoid())
+
+
+@pytest.mark.parametrize(
+    ("trained", "numbers", "warmup"),
+    [(None, [4, 4, 4], 0), (9, [9, 9, 9], 0), ((36, 9), [36, 18, 9], 0.5)],
+)
+def test_the_active_components_of_training_fall_by_a_factor_a_step(
+    trained, numbers, warmup
+):
+    penalty = Sparse("top_k", n_active=4, n_active_trained=trained)
+    A = Rng(0).normal_like(torch.empty(3, 50))
+    for share, number in zip((0.0, 0.5, 1.0), numbers, strict=True):
+        Z = penalty.activate_trained(A, share)
+        assert ((Z != 0).sum(dim=1) == number).all()
+    assert ((penalty.activate(A) != 0).sum(dim=1) == 4).all()
+    assert penalty.warmup == warmup
 
 
 @pytest.mark.parametrize("activation", [None, "sigmoid"])
@@ -158,6 +191,77 @@ def test_top_k_codes_have_k_components():
     assert np.allclose(ae.inverse_transform(Z), ae.reconstruct(X_test))
 
 
+class Told(Penalty):
+    """Tells how far training has come whenever it is asked for codes."""
+
+    warmup = 0.5
+
+    def activate(self, A):
+        """Return codes of inference."""
+        told.append(None)
+        return A
+
+    def activate_trained(self, A, share):
+        """Return codes of training."""
+        told.append(share)
+        return A
+
+    def cost(self, Z, U, encoder, rng):
+        """Return nothing."""
+        return Z.new_zeros(())
+
+
+told = []  # a clone of a penalty has nothing but its parameters
+
+
+def test_training_says_how_far_it_has_come_and_inference_has_its_own_codes():
+    X = digits()[0][:100]
+    ae = AutoencoderTransformer(
+        4, penalty=Told(), max_epochs=4, batch_size=50, random_state=0,
+        early_stopping=False,
+    )  # fmt: skip
+    told.clear()
+    ae.fit(X)
+    steps, kept_codes = told[:8], told[8:]
+    assert steps == [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0]
+    assert set(kept_codes) == {None}
+    told.clear()
+    ae.partial_fit(X).transform(X)  # of a length that is not known
+    assert told[:2] == [1.0, 1.0]
+    assert set(told[2:]) == {None}
+
+
+def test_held_out_rows_meet_the_codes_of_inference():
+    told.clear()
+    AutoencoderTransformer(4, penalty=Told(), max_epochs=1, random_state=0).fit(
+        digits()[0][:100]
+    )
+    assert told[0] is None  # the start, before any step
+    assert 0.0 in told
+
+
+def test_fewer_and_fewer_active_components_end_with_no_component_idle():
+    X = digits()[0]
+
+    def n_idle(trained):
+        penalty = Sparse("top_k", n_active=3, n_active_trained=trained, positive=True)
+        settings = {"penalty": penalty, "n_components": 60, "max_epochs": 20}
+        Z = fitted(**settings, architecture=MLP(()), init="random").transform(X)
+        assert ((Z > 0).sum(axis=1) <= 3).all()
+        return (Z == 0).all(axis=0).sum()
+
+    assert n_idle((30, 3)) < n_idle(None)
+
+
+@pytest.mark.parametrize(
+    "held_back",
+    [{"penalty": Sparse("top_k", n_active=5)}, {"corruption": Masking(0.5)}],
+)
+def test_a_wide_code_that_cannot_copy_is_no_reason_to_warn(held_back):
+    ae = AutoencoderTransformer(80, max_epochs=1, random_state=0, **held_back)
+    assert ae.fit(digits()[0]).n_components_ == 80
+
+
 def test_contraction_makes_codes_change_less():
     X_test = digits()[1]
     step = np.random.RandomState(0).normal(size=X_test.shape) * 1e-3
@@ -235,6 +339,11 @@ def test_bad_penalties_are_refused():
         (Sparse("l2"), "'kind' parameter of Sparse"),
         (Sparse(weight=-1), "'weight' parameter of Sparse"),
         (Sparse(target=1.0), "'target' parameter of Sparse"),
+        (Sparse(positive=1.5), "'positive' parameter of Sparse"),
+        (Sparse(n_active_trained=0), "'n_active_trained' parameter of Sparse"),
+        (Sparse("top_k", n_active_trained=(9, 0)), "'n_active_trained' parameter"),
+        (Sparse("top_k", n_active_trained=(4, 3, 2)), "two of them .*4, 3, 2"),
+        (Sparse("top_k", n_active=1, n_active_trained=(9, 1)), "n_active_trained=9 "),
         (Contractive(n_draws=0), "'n_draws' parameter of Contractive"),
         (Sparse("top_k", n_active=5), "n_active=5 components of a code of n_comp"),
         ("l1", "'penalty' parameter"),

@@ -1,6 +1,12 @@
 """Codes of which few components are active."""
 
-from skae._sklearn import Integral, Interval, Real, StrOptions
+from skae._sklearn import (
+    Integral,
+    Interval,
+    InvalidParameterError,
+    Real,
+    StrOptions,
+)
 from skae.penalties._base import Penalty
 
 # Mean activations are kept this far from 0 and 1, whose logarithms are infinite.
@@ -34,6 +40,16 @@ class Sparse(Penalty):
         Mean activation that "kl" asks of each component, in (0, 1).
     n_active : int, default=8
         Components that "top_k" keeps.
+    n_active_trained : int, tuple of two ints or None, default=None
+        Components that "top_k" keeps in training; None is `n_active`. Of a tuple the
+        first number holds at the beginning, and goes over into the second one during
+        the first half of the steps: from a large number on, every component finds
+        something to do [2]_. Features for a classifier are better with a larger
+        `n_active` than in training; held-out rows meet `n_active`, so it takes
+        `early_stopping=False` then.
+    positive : bool, default=False
+        Whether a component below zero is zero, as behind a rectifier; "top_k" then
+        keeps the largest by value. Components of "kl" are positive anyway.
 
     References
     ----------
@@ -47,6 +63,9 @@ class Sparse(Penalty):
     >>> from skae.penalties import Sparse
     >>> Sparse("top_k", n_active=2).activate(torch.tensor([[1.0, -3.0, 2.0, 0.5]]))
     tensor([[ 0., -3.,  2.,  0.]])
+    >>> positive = Sparse("top_k", n_active=2, positive=True)
+    >>> positive.activate(torch.tensor([[1.0, -3.0, 2.0, 0.5]]))
+    tensor([[1., 0., 2., 0.]])
     """
 
     _parameter_constraints = {
@@ -54,7 +73,12 @@ class Sparse(Penalty):
         "weight": [Interval(Real, 0, None, closed="left")],
         "target": [Interval(Real, 0, 1, closed="neither")],
         "n_active": [Interval(Integral, 1, None, closed="left")],
-        "n_active_trained": [Interval(Integral, 1, None, closed="left"), tuple, None],
+        "n_active_trained": [
+            Interval(Integral, 1, None, closed="left"),
+            tuple,
+            list,
+            None,
+        ],
         "positive": ["boolean"],
     }
 
@@ -80,22 +104,48 @@ class Sparse(Penalty):
         """Whether a sigmoid stands behind the encoder."""
         return self.kind == "kl"
 
+    @property
+    def warmup(self):
+        """Share of the training steps over which the number of active ones changes."""
+        first, last = self._numbers_trained()
+        return WARMUP if first != last else 0.0
+
+    def _numbers_trained(self):
+        """Return how many components are active at the beginning and in the end."""
+        n = self.n_active if self.n_active_trained is None else self.n_active_trained
+        if not isinstance(n, tuple | list):
+            return n, n
+        ints = [m for m in n if isinstance(m, Integral) and not isinstance(m, bool)]
+        if not (len(n) == len(ints) == 2 and min(ints) > 0):
+            raise InvalidParameterError(
+                "The 'n_active_trained' parameter of Sparse must be a positive int, "
+                "two of them (at the beginning, in the end), or None. Got "
+                f"{n!r} instead."
+            )
+        return tuple(n)
+
     def check_size(self, n_components):
         """Raise ValueError if more components are to be kept than there are."""
-        if self.kind == "top_k" and self.n_active > n_components:
-            raise ValueError(
-                f"penalty={self!r} keeps n_active={self.n_active} components of a "
-                f"code of n_components={n_components}; use a smaller n_active, or a "
-                "larger n_components"
-            )
+        if self.kind != "top_k":
+            return
+        numbers = {
+            "n_active": self.n_active, "n_active_trained": max(self._numbers_trained()),
+        }  # fmt: skip
+        for name, n in numbers.items():
+            if n > n_components:
+                raise ValueError(
+                    f"penalty={self!r} keeps {name}={n} components of a code of "
+                    f"n_components={n_components}; use a smaller {name}, or a larger "
+                    "n_components"
+                )
 
     def activate(self, A):
         """Return the codes of the encoder's output."""
         return self._activate(A, self.n_active)
 
     def activate_trained(self, A, share):
-        """Return the codes in training, of which more may be active at first."""
-        first, last = self._trained()
+        """Return the codes in training, where other numbers may be active."""
+        first, last = self._numbers_trained()
         return self._activate(A, round(first * (last / first) ** share))
 
     def _activate(self, A, n_active):
@@ -106,15 +156,6 @@ class Sparse(Penalty):
             return A
         largest = A.detach().abs().topk(n_active, dim=-1).indices
         return _kept(A, largest)
-
-    @property
-    def warmup(self):
-        first, last = self._trained()
-        return WARMUP if first != last else 0.0
-
-    def _trained(self):
-        n = self.n_active if self.n_active_trained is None else self.n_active_trained
-        return n if isinstance(n, tuple) else (n, n)
 
     def cost(self, Z, U, encoder, rng):
         """Return the cost of codes, in nats per row."""
