@@ -3,8 +3,8 @@ Generate digits: from a prior, from a mixture, on the way between two
 =====================================================================
 
 A VAE decodes codes drawn from its prior. A plain autoencoder has none, but a mixture of
-normal laws fitted to its codes does as well, or better: codes of real digits lie in
-heaps, and the prior knows nothing of them. A classifier that has seen real digits only
+normal laws around its codes does as well, or better: codes of real digits lie on bent
+sheets, and the prior knows nothing of them. A classifier that has seen real digits only
 says how far the new ones look like digits. Prints a table, draws a picture.
 
 Run it with ``python examples/generate.py``; it takes about half a minute.

@@ -223,6 +223,64 @@ def test_the_quick_codec_costs_little_more_than_the_bound():
     assert rates["VAE"] < min(others.values())
 
 
+def test_the_quick_new_digits_are_doubted_less_when_they_are_more_typical(tmp_path):
+    picture = tmp_path / "digits.png"
+    tables = quick_report("generation.py", "--output", str(picture))
+    fits = {row["model"]: row for row in tables["Fits"]}
+    assert set(fits) == {
+        "test digits", "training digits", "AE, mixture", "AE, mixture, temperature 0.7",
+        "VAE, prior", "VAE, aggregate", "VAE, mixture", "PCA(16), mixture",
+        "PCA(32), mixture",
+    }  # fmt: skip
+    doubt = {name: float(row["doubt, %"]) for name, row in fits.items()}
+    assert doubt["AE, mixture, temperature 0.7"] < doubt["AE, mixture"] < 50
+    distance = {name: float(row["Frechet distance"]) for name, row in fits.items()}
+    assert abs(distance["test digits"]) < 1e-3 < distance["training digits"]
+    assert distance["training digits"] < distance["AE, mixture"]
+    asked = {row["asked"] for row in tables["Beside the literature"]}
+    assert asked == {f"<= {doubt['test digits']:.2f}"}
+    assert picture.stat().st_size > 1000
+
+
+def test_the_distance_of_two_normal_laws_is_that_of_frechet(literature):
+    generation = import_module("generation")
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(5000, 3))
+    A = (A - A.mean(axis=0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(A.T))).T
+    B = A * [1, 2, 0] + [3, 0, 0]  # of variances 1, 4 and 0
+    assert generation.frechet_distance(A, B) == pytest.approx(9 + 0 + 1 + 1)
+
+
+def test_the_quick_features_are_drawn_and_sparse_as_they_should_be(tmp_path):
+    picture = tmp_path / "features.png"
+    tables = quick_report("sparse_features.py", "--output", str(picture))
+    errors = figures_of(tables, "error, %")
+    names = ["pixels", "sparse, images", "sparse, patches", "contractive, images"]
+    assert list(errors) == names
+    assert max(errors.values()) < 20
+    active = {row["model"]: float(row["active, %"]) for row in tables["Fits"]}
+    assert active["sparse, images"] == pytest.approx(10, abs=0.5)
+    assert picture.stat().st_size > 1000
+
+
+def test_pooled_codes_are_sums_over_the_parts_of_an_image(literature):
+    features = import_module("sparse_features")
+    X = literature.load_images(quick=True).X_train[:50]
+    ae = features.make_autoencoder(5, features.sparse(2, 2, 5), 1, 0)
+    pooled = features.PooledCodes(ae, width=3, stride=1, n_parts=2).fit(X)
+    patches = pooled._patches(X, 1)
+    assert patches.shape == (50, 6, 6, 9)
+    first = X.reshape(50, 8, 8)[:, 2:5, 4:7].reshape(50, 9)
+    first = first - first.mean(axis=1, keepdims=True)
+    deviations = np.sqrt(np.square(first).mean(axis=1) + 0.05)
+    np.testing.assert_allclose(patches[:, 2, 4], first / deviations[:, None], atol=1e-6)
+    codes = pooled.autoencoder_.transform(patches.reshape(-1, 9)).reshape(50, 6, 6, 5)
+    sums = pooled.transform(X).reshape(50, 2, 2, 5)
+    np.testing.assert_allclose(
+        sums[:, 1, 0], codes[:, 3:, :3].sum(axis=(1, 2)), rtol=1e-5, atol=1e-5
+    )
+
+
 def test_the_labelled_rows_are_as_many_of_each_class(few_labels):
     y = np.random.default_rng(0).choice(5, 1000, p=(0.6, 0.1, 0.1, 0.1, 0.1))
     rows = few_labels.draw_labelled(y, 100, seed=0)

@@ -168,10 +168,11 @@ def make_features(n_pixels, seed, *, quick=False):
     epochs, patch_epochs, contractive_epochs = (
         (QUICK_EPOCHS,) * 3 if quick else (EPOCHS, PATCH_EPOCHS, CONTRACTIVE_EPOCHS)
     )
+    of_patch = (8, 2) if quick else (48, 8)
     of_images = make_autoencoder(n, sparse(n // 10, n // 40, n), epochs, seed)
     of_patches = make_autoencoder(
-        n_patch_codes, sparse(48 if not quick else 8, 8 if not quick else 2, n_patch_codes), patch_epochs,
-        seed, batch_size=256,
+        n_patch_codes, sparse(*of_patch, n_patch_codes), patch_epochs, seed,
+        batch_size=256,
     )  # fmt: skip
     contractive = make_autoencoder(
         n, Contractive(1.0, activation="sigmoid"), contractive_epochs, seed
