@@ -425,11 +425,13 @@ def resolve_n_components(n_components, axes):
 
 
 def warn_of_copying(estimator, n_features):
-    """Warn of a network that can copy its input and learn nothing."""
-    n_components, architecture = estimator.n_components, resolve_architecture(estimator)
-    held_back = [getattr(estimator, name, None) for name in ("penalty", "corruption")]
-    if any(part is not None for part in held_back):
-        return  # what keeps it from copying
+    """Warn of a network that can copy its input, unless something keeps it from it."""
+    n_components, ways = estimator.n_components, "dropout"
+    if hasattr(estimator, "penalty"):
+        if estimator.penalty is not None or estimator.corruption is not None:
+            return
+        ways = "dropout, a penalty or a corruption"
+    architecture = resolve_architecture(estimator)
     if not architecture.has_bottleneck:
         warn(
             f"architecture={architecture!r} without a bottleneck and corruption=None: "
@@ -442,7 +444,7 @@ def warn_of_copying(estimator, n_features):
         warn(
             f"n_components={n_components} exceeds the {n_features} features of X: an "
             "overcomplete code can copy its input and learn nothing; use fewer "
-            "components, or dropout to keep it from copying",
+            f"components, or {ways} to keep it from copying",
             UserWarning,
             stacklevel=6,  # the line that calls fit
         )

@@ -29,15 +29,15 @@ MOST_AVERAGED = 1000
 TINY = torch.finfo(torch.float32).tiny
 
 
-class KLWarmup:
-    """Raise the weight of the terms that training phases in, step by step.
+class Warmup:
+    """Raise the share of what training phases in, step by step.
 
     Parameters
     ----------
     module : AutoencoderModule
-        Whose terms.
+        That is told: a VAE's KL term grows so, and active components become fewer.
     n_steps : float
-        Steps until they have their full weight.
+        Steps until the share is 1.
     """
 
     def __init__(self, module, n_steps):
@@ -45,7 +45,7 @@ class KLWarmup:
         self.n_taken, self.due = 0, None
 
     def step(self):
-        """Set the weight that is due at the next step."""
+        """Set the share that is due at the next step."""
         due = 1.0 if self.is_over else self.n_taken / self.n_steps
         if due != self.due:
             self.module.set_warmup(due)
@@ -54,7 +54,7 @@ class KLWarmup:
 
     @property
     def is_over(self):
-        """Whether the terms have reached their full weight."""
+        """Whether the share has reached 1."""
         return self.n_taken >= self.n_steps
 
 

@@ -17,7 +17,7 @@ from skae._training._callbacks import (
     is_stop_signal,
     listens_to_batches,
 )
-from skae._training._course import ConstantCourse, Course, KLWarmup
+from skae._training._course import ConstantCourse, Course, Warmup
 from skae._training._cuda import exact_float32
 from skae._training._flat import FlatParameters
 from skae._training._gradients import gradients_for, stack_terms
@@ -119,7 +119,7 @@ class AutoencoderNet(NeuralNet):
         train, valid = self.get_split_datasets(X)
         n_batches = len(self.get_iterator(train, training=True))
         n_steps = n_batches * self.max_epochs
-        self.warmup_ = KLWarmup(self.module_, self.plan.warmup * n_steps)
+        self.warmup_ = Warmup(self.module_, self.plan.warmup * n_steps)
         self._choose_course(train, n_steps)
         self.start_ = {}
         if valid is not None:

@@ -37,7 +37,7 @@ class TrainingPlan:
     batch_size: int
     patience: int | None  # None: no early stopping
     tol: float
-    warmup: float
+    warmup: float  # share of the steps over which something is phased in
     device: str
     precision: str  # "float32" or "bf16"
     data_loader: object  # None, or what makes a DataLoader
