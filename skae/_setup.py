@@ -54,6 +54,9 @@ PATIENCE_SHARE, LEAST_PATIENCE = 1 / 3, 10
 # `batch_size="auto"` makes this many batches of an epoch, within bounds.
 AUTO_BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 16, 16, 256
 
+# Rows are looked through in blocks of this size.
+ROWS_PER_CHECK = 4096
+
 
 def resolve_architecture(estimator):
     """Return the `Architecture` that the estimator's parameter stands for.
@@ -190,6 +193,8 @@ def _check_free_bits(estimator):
 def check_support(estimator, X, names):
     """Raise ValueError if X lies outside the likelihood's support."""
     likelihood = resolve_likelihood(estimator)
+    if likelihood.whole:
+        _check_whole(estimator, X, names)
     lowest, highest = likelihood.support
     # fmin and fmax pass over missing values, but are slower
     least, most = (np.fmin, np.fmax) if has_holes(X) else (np.minimum, np.maximum)
@@ -207,6 +212,22 @@ def check_support(estimator, X, names):
         "sklearn.preprocessing.MinMaxScaler(clip=True), or leave "
         f"{parameter} at its default, which takes any number"
     )
+
+
+def _check_whole(estimator, X, names):
+    """Raise ValueError if X has other than whole numbers."""
+    for start in range(0, len(X), ROWS_PER_CHECK):
+        rows = X[start : start + ROWS_PER_CHECK]
+        wrong = rows != np.floor(rows)
+        if wrong.any():
+            i, j = np.argwhere(wrong)[0]
+            parameter = estimator._likelihood_parameter
+            raise ValueError(
+                f"{parameter}={getattr(estimator, parameter)!r} needs X of whole "
+                f"numbers, but {name_column(j, names)} has {rows[i, j]} in row "
+                f"{start + i}; use np.round(X), or leave {parameter} at its default, "
+                "which takes any number"
+            )
 
 
 def split_rows(estimator, X, *, streaming, seed):
@@ -346,8 +367,10 @@ def _image_shape(estimator):
 def fit_scaler(estimator, rows):
     """Return the scaler of the training rows."""
     statistics = cache(partial(_modules.column_statistics, rows.X, rows.train))
-    scaling = resolve_scaling(estimator, resolve_likelihood(estimator), statistics)
-    return _modules.Scaler(rows.X.shape[1]).fit(statistics(), scaling)
+    likelihood = resolve_likelihood(estimator)
+    scaling = resolve_scaling(estimator, likelihood, statistics)
+    scaler = _modules.Scaler(rows.X.shape[1]).fit(statistics(), scaling)
+    return scaler.divide_by(likelihood.unit) if scaling is None else scaler
 
 
 def find_axes(estimator, rows, scaler, *, seed):

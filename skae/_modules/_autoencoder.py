@@ -124,8 +124,10 @@ class AutoencoderModule(nn.Module):
 
     def _start_likelihood(self, noise_variance):
         for name, value in self.likelihood.initial_parameters(noise_variance).items():
-            shape = (self.n_features,) if name in self.likelihood.per_feature else ()
-            self.likelihood_parameters[name] = nn.Parameter(torch.full(shape, value))
+            start = torch.as_tensor(value, dtype=torch.get_default_dtype())
+            if name in self.likelihood.per_feature:
+                start = start.expand(self.n_features)
+            self.likelihood_parameters[name] = nn.Parameter(start.clone())
 
     # -- training, in network space --------------------------------------------
 
@@ -216,7 +218,7 @@ class AutoencoderModule(nn.Module):
 
     def inverse_transform(self, Z):
         """Return the mean rows of codes Z, in the units of X."""
-        return self.scaler.inverse(self.likelihood.mean(self.decoder(Z)))
+        return self.scaler.inverse(self._mean(self.decoder(Z)))
 
     def reconstruct(self, X):
         """Return what is left of rows X after encoding and decoding."""
@@ -228,5 +230,11 @@ class AutoencoderModule(nn.Module):
         It is 0 where the value is missing.
         """
         U, known = self.open_rows(X)
-        errors = (U - self.likelihood.mean(self.decoder(self.encode(U)))).square()
+        errors = (U - self._mean(self.decoder(self.encode(U)))).square()
         return errors if known is None else errors * known
+
+    def _mean(self, params):
+        """Return the mean rows of decoder outputs, in network space."""
+        names = self.likelihood.mean_parameters
+        learned = {name: self.likelihood_parameters[name] for name in names}
+        return self.likelihood.mean(params, **learned)

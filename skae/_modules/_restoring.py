@@ -52,7 +52,7 @@ class RestoringModule(AutoencoderModule):
     def transform(self, X):
         """Return the restored rows of rows X, in the units of X."""
         params = super().transform(X)
-        return self.scaler.inverse(self.likelihood.mean(params))
+        return self.scaler.inverse(self._mean(params))
 
     def inverse_transform(self, Z):
         """Return codes Z: they are rows in the units of X already."""

@@ -150,6 +150,13 @@ class Scaler(nn.Module):
         self._split()
         return self
 
+    def divide_by(self, unit):
+        """Make this a division of every column by one number."""
+        self.scale.fill_(unit)
+        self.fill.div_(unit)
+        self._split()
+        return self
+
     def _split(self):
         """Prepare arithmetic in float32, for inference on float32 rows.
 

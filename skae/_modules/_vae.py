@@ -218,7 +218,7 @@ class VAEModule(AutoencoderModule):
         Z = self._draw(mean, log_var, noise)  # (n_draws, n_rows, n_components)
         reconstruction = self._log_prob_of_draws(Z, U, known).mean(dim=0)
         kl = kl_to_standard_normal(mean, log_var).sum(dim=-1)
-        return reconstruction - kl + self.scaler.log_jacobian(known)
+        return reconstruction - kl + self._log_jacobian(known)
 
     def log_weights(self, X, noise):
         """Return log p(x, z) - log q(z | x) of draws, (n_draws, n_rows), in nats."""
@@ -228,7 +228,7 @@ class VAEModule(AutoencoderModule):
         log_prior = log_standard_normal(Z).sum(dim=-1)
         log_posterior = log_normal(Z, mean, log_var).sum(dim=-1)
         log_joint = self._log_prob_of_draws(Z, U, known) + log_prior
-        return log_joint - log_posterior + self.scaler.log_jacobian(known)
+        return log_joint - log_posterior + self._log_jacobian(known)
 
     def log_likelihood(self, X, n_draws, seed):
         """Return the importance-weighted estimate of log p(x) of rows X, in nats."""
@@ -248,6 +248,10 @@ class VAEModule(AutoencoderModule):
         Z = Z.to(self.dtype)
         U = self.likelihood.sample(self.decoder(Z), rng, **self.likelihood_parameters)
         return self.scaler.inverse(U)
+
+    def _log_jacobian(self, known):
+        """Return what turns the log-likelihood of a row into that in the units of X."""
+        return self.scaler.log_jacobian(known) if self.likelihood.scalable else 0.0
 
     def _draw(self, mean, log_var, noise):
         return reparameterise(mean, log_var, noise[:, None, :].to(mean))

@@ -5,5 +5,14 @@ from skae.likelihoods._bernoulli import Bernoulli
 from skae.likelihoods._calibrated import Calibrated
 from skae.likelihoods._gaussian import Gaussian
 from skae.likelihoods._laplace import Laplace
+from skae.likelihoods._ordinal import Ordinal
 
-__all__ = ["Bernoulli", "Calibrated", "Gaussian", "Laplace", "Likelihood", "Surrogate"]
+__all__ = [
+    "Bernoulli",
+    "Calibrated",
+    "Gaussian",
+    "Laplace",
+    "Likelihood",
+    "Ordinal",
+    "Surrogate",
+]

@@ -45,8 +45,18 @@ class Likelihood(BaseEstimator, ABC):
     #: Whether X may be shifted and rescaled before the law is applied to it.
     scalable = True
 
+    #: What X is divided by all the same where it may not be rescaled: network space has
+    #: numbers of about unit size, while the law and its scores are those of X.
+    unit = 1.0
+
+    #: Whether X must be whole numbers.
+    whole = False
+
     #: Names of the learned parameters that every feature has one of.
     per_feature = ()
+
+    #: Names of the learned parameters that `mean` takes.
+    mean_parameters = ()
 
     def initial_parameters(self, noise_variance=1.0):
         """Return the learned parameters at the start.
@@ -58,7 +68,7 @@ class Likelihood(BaseEstimator, ABC):
 
         Returns
         -------
-        dict of str to float
+        dict of str to float or ndarray
         """
         return {}
 
@@ -127,8 +137,11 @@ class Likelihood(BaseEstimator, ABC):
         raise NotImplementedError
 
     @abstractmethod
-    def mean(self, params):
-        """Return the mean of p(x | z), shaped as `params`."""
+    def mean(self, params, **parameters):
+        """Return the mean of p(x | z), shaped as `params`.
+
+        It is given the learned parameters that `mean_parameters` names.
+        """
 
     @abstractmethod
     def sample(self, params, rng, **parameters):
