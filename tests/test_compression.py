@@ -19,6 +19,7 @@ from skae.architectures import MLP, Conv
 from skae.architectures._mlp import ACTIVATIONS
 from skae.compression import CompressedDataError, LosslessCodec
 from skae.compression._container import MAGIC, Container
+from skae.compression._entries import probabilities, shares_below
 from skae.compression._integers import (
     ACTIVATION_BITS,
     AFFINE_BITS,
@@ -28,7 +29,7 @@ from skae.compression._integers import (
     Table,
     activation_table,
 )
-from skae.compression._lossless import posterior_stds, probabilities
+from skae.compression._lossless import posterior_stds
 
 X = load_digits().data > 8
 X_TRAIN, X_TEST = X[:1000], X[1000:]
@@ -66,6 +67,7 @@ def test_a_table_has_the_value_in_the_middle_of_each_step():
 
 TABLES = {
     "probabilities": probabilities,
+    "shares_below": shares_below,
     "posterior_stds": posterior_stds,
 } | {
     name: lambda kind=kind: activation_table(getattr(nn, kind)())

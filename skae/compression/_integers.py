@@ -83,6 +83,19 @@ class Table:
         np.clip(entries, 0, len(self.values) - 1, out=entries)
         return self.values[entries.astype(np.int64)]
 
+    def between(self, X, bits):
+        """Return whole numbers on straight lines between the values, as `__call__`."""
+        fine = bits - self.entry_bits
+        # steps from the middle of the first entry
+        steps = X - (self.low * 2.0**bits + 2.0 ** (fine - 1))
+        np.clip(steps, 0, (len(self.values) - 1) * 2.0**fine, out=steps)
+        entries = np.floor(np.ldexp(steps, -fine))
+        steps -= np.ldexp(entries, fine)
+        entries = entries.astype(np.int64)
+        left = self.values[entries]
+        rise = self.values[np.minimum(entries + 1, len(self.values) - 1)] - left
+        return left + np.floor(np.ldexp(rise * steps, -fine))
+
 
 def activation_table(layer):
     """Return the `Table` of an activation of torch."""

@@ -7,16 +7,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae._sklearn import check_feature_names, check_n_features
 from skae._vae import VAETransformer
-from skae._validation import check_rows, name_column
+from skae._validation import check_rows
 from skae.compression._coders import import_constriction
 from skae.compression._container import DISAGREES, CompressedDataError, Container, Stack
+from skae.compression._entries import entry_coder
 from skae.compression._integers import (
     ACTIVATION_BITS,
     AFFINE_BITS,
     IntegerNetwork,
     Table,
 )
-from skae.likelihoods import Bernoulli
 
 KIND = 1
 
@@ -33,15 +33,14 @@ ROWS_PER_STACK, MOST_STACKS = 500, 64
 # more words than that, for the first rows' codes to be drawn by.
 WORDS_PER_COMPONENT = 2
 
-# Probabilities and standard deviations have so many fractional bits; a logit beyond the
-# bound is as good as it, a log-variance is between those of the module.
-PROBABILITY_BITS, LARGEST_LOGIT = 22, 12
+# Standard deviations have so many fractional bits; a log-variance is between those of
+# the module.
 STD_BITS, LOG_VARS = 10, (-30, 2)
 SMALLEST_STD = 1 / 16  # steps of the grid
 
 
 class LosslessCodec:
-    """Compress rows of zeros and ones with a fitted VAE, to the last bit.
+    """Compress rows of whole numbers with a fitted VAE, to the last bit.
 
     A row costs about its negative ELBO, by bits back with asymmetric numeral systems
     [1]_: its code is drawn from the posterior by *decoding* bits of earlier rows, which
@@ -52,8 +51,8 @@ class LosslessCodec:
     Parameters
     ----------
     estimator : VAETransformer
-        Fitted, with `likelihood="bernoulli"`, and networks of dense or convolutional
-        layers.
+        Fitted, with `likelihood="bernoulli"` for zeros and ones, or `Ordinal()` for
+        grey levels, say, and networks of dense or convolutional layers.
 
     Attributes
     ----------
@@ -95,16 +94,16 @@ class LosslessCodec:
         _check_estimator(estimator)
         self._coders = import_constriction().stream
         models = self._coders.model
+        self._entries = _find_entries(estimator, models)
         self._grid = models.QuantizedGaussian(-N_SIDE, N_SIDE)
         self._prior = models.QuantizedGaussian(-N_SIDE, N_SIDE, 0.0, 2.0**GRID_BITS)
-        self._bernoulli = models.Bernoulli(perfect=False)
         self.estimator = estimator
         module = estimator.module_
         self._encoder = IntegerNetwork(module.encoder, largest=1)
         self._decoder = IntegerNetwork(module.decoder, largest=GRID_END)
-        self._stds, self._probabilities = posterior_stds(), probabilities()
+        self._stds = posterior_stds()
         digest = hashlib.sha256()
-        for part in (self._encoder, self._decoder, self._stds, self._probabilities):
+        for part in (self._encoder, self._decoder, self._stds, self._entries):
             part.digest_into(digest)
         self.fingerprint = digest.digest()[:8]
 
@@ -114,7 +113,7 @@ class LosslessCodec:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows of zeros and ones.
+            Rows of zeros and ones, or of levels of `Ordinal`.
 
         Returns
         -------
@@ -136,9 +135,8 @@ class LosslessCodec:
                 coder.decode(self._grid, means[i], stds[i])
                 for coder, i in zip(turn, numbers, strict=True)
             ]
-            shares = self._pixels(np.stack(codes))
-            for coder, i, code, share in zip(turn, numbers, codes, shares, strict=True):
-                coder.encode_reverse(rows[i], self._bernoulli, share)
+            self._entries.encode(turn, rows[numbers], self._logits(np.stack(codes)))
+            for coder, code in zip(turn, codes, strict=True):
                 coder.encode_reverse(code, self._prior)
         stacks = [self._close(coder) for coder in coders]
         dtype = X.dtype.str[1:]
@@ -171,19 +169,20 @@ class LosslessCodec:
             turn = coders[: len(numbers)]
             n_components = self.estimator.n_components_
             codes = [coder.decode(self._prior, n_components) for coder in turn]
-            shares = self._pixels(np.stack(codes))
-            for coder, i, share in zip(turn, numbers, shares, strict=True):
-                rows[i] = coder.decode(self._bernoulli, share)
+            rows[numbers] = self._entries.decode(turn, self._logits(np.stack(codes)))
             means, stds = self._posteriors(rows[numbers])
             for coder, code, mean, std in zip(turn, codes, means, stds, strict=True):
                 coder.encode_reverse(code, self._grid, mean, std)
         start = self._new_coder().get_compressed()
         if not all(np.array_equal(c.get_compressed(), start) for c in coders):
             raise CompressedDataError(DISAGREES)
-        return rows.astype(content.dtype)
+        X = rows.astype(content.dtype)
+        if not np.array_equal(X, rows):
+            raise CompressedDataError(DISAGREES)
+        return X
 
     def _check_rows(self, X):
-        """Return X as an array of zeros and ones of the model's width."""
+        """Return X as an array of the law's values and the model's width."""
         estimator = self.estimator
         check_feature_names(estimator, X, reset=False)
         names = getattr(estimator, "feature_names_in_", None)
@@ -191,31 +190,23 @@ class LosslessCodec:
             X, estimator=estimator, names=names, image_shape=estimator.image_shape
         )
         check_n_features(estimator, X, reset=False)
-        wrong = (X != 0) & (X != 1)
-        if wrong.any():
-            i, j = np.argwhere(wrong)[0]
-            raise ValueError(
-                f"X must be zeros and ones, but {name_column(j, names)} has {X[i, j]} "
-                f"in row {i} ({wrong.sum()} such values in all); compress X > 0.5, say"
-            )
+        self._entries.check(X, names)
         return X
 
     # -- laws in whole numbers ---------------------------------------------------------
 
     def _posteriors(self, rows):
         """Return means and standard deviations of codes, in steps of the grid."""
-        outputs = self._encoder(np.ldexp(rows.astype(np.float64), ACTIVATION_BITS))
+        outputs = self._encoder(self._entries.to_network_space(rows))
         means, log_vars = np.split(outputs, 2, axis=1)
         means = np.ldexp(means, GRID_BITS - AFFINE_BITS)
         stds = np.ldexp(self._stds(log_vars, AFFINE_BITS), -STD_BITS)
         return np.clip(means, -N_SIDE, N_SIDE), stds
 
-    def _pixels(self, codes):
-        """Return the probability that each pixel is a one, given codes on the grid."""
+    def _logits(self, codes):
+        """Return the decoder's outputs for codes on the grid."""
         inputs = np.ldexp(codes.astype(np.float64), ACTIVATION_BITS - GRID_BITS)
-        logits = self._decoder(inputs)
-        shares = self._probabilities(logits, AFFINE_BITS)
-        return np.ldexp(shares, -PROBABILITY_BITS)
+        return self._decoder(inputs)
 
     # -- coders ------------------------------------------------------------------------
 
@@ -250,14 +241,6 @@ def posterior_stds():
     )  # fmt: skip
 
 
-def probabilities():
-    """Return the table from logits to probabilities."""
-    return Table(
-        lambda logits: 1 / (1 + np.exp(-logits)),
-        -LARGEST_LOGIT, LARGEST_LOGIT, entry_bits=8, bits=PROBABILITY_BITS,
-    )  # fmt: skip
-
-
 def _n_stacks(n_rows):
     return int(np.clip(-(-n_rows // ROWS_PER_STACK), 1, MOST_STACKS))
 
@@ -269,16 +252,23 @@ def _in_turns(n_rows, n_stacks):
 
 
 def _check_estimator(estimator):
-    """Raise unless this is a fitted VAE of zeros and ones."""
+    """Raise unless this is a fitted VAE."""
     if not isinstance(estimator, VAETransformer):
         raise TypeError(
             f"estimator must be a VAETransformer, got {type(estimator).__name__}; a "
             "plain autoencoder gives no probabilities to code by"
         )
     check_is_fitted(estimator)
-    likelihood = estimator.module_.likelihood
-    if not isinstance(likelihood, Bernoulli):
+
+
+def _find_entries(estimator, models):
+    """Return what codes entries, or raise ValueError if the likelihood cannot."""
+    module = estimator.module_
+    entries = entry_coder(module.likelihood, module.likelihood_parameters, models)
+    if entries is None:
         raise ValueError(
             f"likelihood={estimator.likelihood!r} gives no probability of whole "
-            "numbers; fit VAETransformer(likelihood='bernoulli') to zeros and ones"
+            "numbers; fit VAETransformer(likelihood='bernoulli') to zeros and ones, or "
+            "VAETransformer(likelihood=Ordinal()) to grey levels"
         )
+    return entries
