@@ -30,6 +30,7 @@ from skae.compression._integers import (
     activation_table,
 )
 from skae.compression._lossless import posterior_stds
+from skae.likelihoods import Ordinal
 
 X = load_digits().data > 8
 X_TRAIN, X_TEST = X[:1000], X[1000:]
@@ -37,11 +38,12 @@ X_TRAIN, X_TEST = X[:1000], X[1000:]
 
 def make_vae(**options):
     options = {
+        "likelihood": "bernoulli",
         "max_epochs": 10,
         "random_state": 0,
         "architecture": MLP((32,)),
     } | options
-    return VAETransformer(6, likelihood="bernoulli", **options)
+    return VAETransformer(6, **options)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,24 @@ def codec(vae):
     return LosslessCodec(vae)
 
 
+GREY = load_digits().data
+GREY_TRAIN, GREY_TEST = GREY[:1000], GREY[1000:]
+
+
+def make_grey(**options):
+    return make_vae(**{"likelihood": Ordinal(17)} | options)
+
+
+@pytest.fixture(scope="module")
+def grey_vae():
+    return make_grey(max_epochs=30).fit(GREY_TRAIN)
+
+
+@pytest.fixture(scope="module")
+def grey_codec(grey_vae):
+    return LosslessCodec(grey_vae)
+
+
 # -- tables ----------------------------------------------------------------------------
 
 
@@ -63,6 +83,14 @@ def test_a_table_has_the_value_in_the_middle_of_each_step():
     assert table.values.tolist() == (middles**2 * 64).tolist()
     whole = np.array([-9.0, -8.0, -7.0, -1.0, 0.0, 7.0, 8.0])  # eighths
     assert table(whole, 3).tolist() == [49.0, 49.0, 49.0, 1.0, 1.0, 49.0, 49.0]
+
+
+def test_between_the_values_of_a_table_there_are_straight_lines():
+    table = Table(np.square, 0, 2, entry_bits=1, bits=8)
+    assert table.values.tolist() == [16.0, 144.0, 400.0, 784.0]  # at 1/4, 3/4, ...
+    whole = np.array([-64, 0, 16, 17, 24, 48, 64, 111, 112, 127])  # with 6 bits
+    expected = [16, 16, 16, 20, 48, 144, 272, 772, 784, 784]
+    assert table.between(whole.astype(float), 6).tolist() == expected
 
 
 TABLES = {
@@ -227,17 +255,112 @@ def test_a_row_is_worth_less_than_its_bits_in_a_file(codec):
     assert len(codec.compress(X_TEST)) < 0.9 * len(zlib.compress(packed, 9))
 
 
+# -- levels ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "i2", "i4", "i8", "f2", "f4", "f8"])
+def test_levels_come_back_bit_for_bit(grey_codec, dtype):
+    rows = GREY_TEST[:50].astype(dtype)
+    back = grey_codec.decompress(grey_codec.compress(rows))
+    assert back.dtype == rows.dtype
+    np.testing.assert_array_equal(back, rows)
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 501, 797])
+def test_any_number_of_rows_of_levels_comes_back(grey_codec, n_rows):
+    data = grey_codec.compress(GREY_TEST[:n_rows])
+    np.testing.assert_array_equal(grey_codec.decompress(data), GREY_TEST[:n_rows])
+
+
+def test_levels_that_the_model_has_never_seen_the_like_of_come_back(grey_codec):
+    noise = np.random.default_rng(0).integers(0, 17, (300, 64))
+    for rows in (noise, np.zeros((3, 64), int), np.full((3, 64), 16)):
+        back = grey_codec.decompress(grey_codec.compress(rows))
+        np.testing.assert_array_equal(back, rows)
+
+
+@pytest.mark.parametrize("n_levels", [2, 3, 256, 1000])
+def test_any_number_of_levels_comes_back(n_levels):
+    rng = np.random.default_rng(0)
+    shares = np.clip(rng.random((60, 1)) + 0.1 * rng.normal(size=(60, 5)), 0, 0.999)
+    rows = (n_levels * shares).astype(np.int16)
+    vae = VAETransformer(1, likelihood=Ordinal(n_levels), max_epochs=9, random_state=0)
+    codec = LosslessCodec(vae.fit(rows))
+    np.testing.assert_array_equal(codec.decompress(codec.compress(rows)), rows)
+
+
+def test_rows_of_levels_cost_their_elbo(grey_vae, grey_codec):
+    n_bits = 8 * len(grey_codec.compress(GREY_TEST))
+    elbo = -grey_vae.score_samples(GREY_TEST).sum() / np.log(2)
+    kl = 2 * grey_vae.kl_per_component_.sum() / np.log(2)
+    assert elbo < n_bits < 1.01 * elbo + 8 * kl + 8 * 60
+    # and less than in a file
+    assert n_bits < 8 * 0.9 * len(zlib.compress(GREY_TEST.astype(np.uint8), 9))
+
+
+def test_bytes_of_levels_are_the_same_everywhere():
+    codec = LosslessCodec(with_weights_of_no_training(make_grey(), GREY_TRAIN))
+    data = codec.compress(GREY_TEST[:100])
+    np.testing.assert_array_equal(codec.decompress(data), GREY_TEST[:100])
+    assert hashlib.sha256(data).hexdigest()[:16] == "1f7e35c1e7b0377b"
+
+
+def test_bytes_of_other_cut_points_or_another_law_are_refused(codec, grey_vae):
+    import copy
+
+    other = copy.deepcopy(grey_vae)
+    with torch.no_grad():
+        other.module_.likelihood_parameters["offsets"][3] += 1e-6
+    other = LosslessCodec(other)
+    for data in (LosslessCodec(grey_vae), codec):
+        data = data.compress(X_TEST[:3])
+        with pytest.raises(CompressedDataError, match="compressed with the model"):
+            other.decompress(data)
+
+
+def test_every_flipped_bit_and_every_cut_of_levels_is_noticed(grey_codec):
+    data = grey_codec.compress(GREY_TEST[:3])
+    for i in range(8 * len(data)):
+        spoilt = bytearray(data)
+        spoilt[i // 8] ^= 1 << i % 8
+        with pytest.raises(CompressedDataError, match=r"damaged|begins with"):
+            grey_codec.decompress(bytes(spoilt))
+    for n in range(len(data)):
+        with pytest.raises(CompressedDataError, match=r"damaged|begins with"):
+            grey_codec.decompress(data[:n])
+
+
+def test_levels_that_their_dtype_cannot_hold_are_refused(grey_codec):
+    data = forged(grey_codec.compress(GREY_TEST[:5]), HEAD + 2, b"b1")
+    with pytest.raises(CompressedDataError, match="not what its own header says"):
+        grey_codec.decompress(data)
+
+
+@pytest.mark.parametrize("value", [17, -1, 0.5])
+def test_rows_that_are_no_levels_are_not_compressed(grey_codec, value):
+    rows = GREY_TEST[:3].copy()
+    rows[2, 5] = value
+    message = f"must be whole numbers from 0 to 16, but column 5 has {value}.* in row 2"
+    with pytest.raises(ValueError, match=message):
+        grey_codec.compress(rows)
+
+
 # -- another machine, another model ----------------------------------------------------
 
 
-def test_bytes_are_the_same_everywhere():
-    vae = make_vae(max_epochs=1).fit(X_TRAIN)
+def with_weights_of_no_training(vae, rows):
+    """Return a fitted VAE whose weights are the same on any machine."""
+    vae.fit(rows)
     numbers = np.random.RandomState(0)
     with torch.no_grad():
-        for parameter in vae.module_.parameters():  # of no training: the same anywhere
+        for parameter in vae.module_.parameters():
             values = 0.2 * numbers.standard_normal(parameter.shape)
             parameter.copy_(torch.from_numpy(np.round(values, 3)))
-    codec = LosslessCodec(vae)
+    return vae
+
+
+def test_bytes_are_the_same_everywhere():
+    codec = LosslessCodec(with_weights_of_no_training(make_vae(), X_TRAIN))
     data = codec.compress(X_TEST[:100])
     np.testing.assert_array_equal(codec.decompress(data), X_TEST[:100])
     assert hashlib.sha256(data).hexdigest()[:16] == "af075a16712ed885"

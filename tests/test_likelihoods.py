@@ -6,9 +6,11 @@ import scipy.stats
 import torch
 from sklearn.base import clone
 
+from skae import AutoencoderTransformer, VAETransformer
 from skae._random import Rng
-from skae.likelihoods import Bernoulli, Calibrated, Gaussian, Laplace
+from skae.likelihoods import Bernoulli, Calibrated, Gaussian, Laplace, Ordinal
 from skae.likelihoods._calibrated import PACE
+from skae.likelihoods._ordinal import NARROWEST
 
 
 def normal(scale):
@@ -25,6 +27,17 @@ def student(tail, scale):
 
 def bernoulli(params):
     return scipy.stats.bernoulli(scipy.special.expit(params))
+
+
+def ordinal(cuts):
+    """Return the law of levels that end at the cut points, divided by the highest."""
+
+    def law(params):
+        shares = np.diff(scipy.special.expit(np.array(cuts) - params), prepend=0.0)
+        levels = np.arange(len(cuts) + 1) / len(cuts)
+        return scipy.stats.rv_discrete(values=(levels, [*shares, 1 - shares.sum()]))
+
+    return law
 
 
 # A tenth is the tail of size / (1 + size / HEAVIEST_TAIL) for the size 0.125.
@@ -53,6 +66,13 @@ LAWS = {
         np.linspace(-150, 150, 40_001),
     ),
     "bernoulli": (Bernoulli(), {}, bernoulli, np.array([0.0, 1.0])),
+    # cut points start at the logits of 1/4, 2/4, 3/4, log(3) apart
+    "ordinal": (
+        Ordinal(4),
+        {"offsets": np.array([0.2, 0.0, np.log(2) / PACE])},
+        ordinal([2 - np.log(3), 2, 2 + 2 * np.log(3)]),
+        np.arange(4) / 3,
+    ),
 }
 
 
@@ -84,7 +104,7 @@ def test_the_law_has_mass_one(law, params):
     likelihood, learned, _, points = law
     X = torch.from_numpy(points)
     density = likelihood.log_prob(torch.full_like(X, params), X, **learned).exp()
-    if len(points) == 2:
+    if len(points) < 10:
         mass = density.sum().item()
     else:
         mass = scipy.integrate.simpson(density.numpy(), points)
@@ -99,7 +119,8 @@ def test_samples_have_the_moments_of_the_law(law):
     error = exact.std() / np.sqrt(len(sample))
     assert abs(sample.mean() - exact.mean()) < 4 * error
     assert sample.std() == pytest.approx(exact.std(), rel=0.02)
-    mean = likelihood.mean(params)[0].item()
+    learned = {name: learned[name] for name in likelihood.mean_parameters}
+    mean = likelihood.mean(params, **learned)[0].item()
     assert mean == pytest.approx(exact.mean(), abs=1e-12)
 
 
@@ -148,3 +169,111 @@ def test_bernoulli_surrogate_bounds_the_likelihood_from_below(means):
                 (shift - response) ** 2 - response**2
             ) / (2 * surrogate.noise_variance)  # fmt: skip
             assert (bound <= exact + 1e-12).all()
+
+
+# -- levels ----------------------------------------------------------------------------
+
+
+def offsets_of(n_levels, seed=0):
+    return torch.from_numpy(0.1 * np.random.RandomState(seed).randn(n_levels - 1))
+
+
+@pytest.mark.parametrize("n_levels", [2, 3, 256])
+def test_levels_have_mass_one_and_the_mean_that_they_say(n_levels):
+    law, offsets = Ordinal(n_levels), offsets_of(n_levels)
+    params = torch.tensor([-200.0, -30, -4, 0, 0.3, 7, 60, 200], dtype=torch.float64)
+    levels = torch.arange(n_levels, dtype=torch.float64)[:, None] / (n_levels - 1)
+    shares = law.log_prob(params.expand(n_levels, -1), levels, offsets).exp()
+    np.testing.assert_allclose(shares.sum(dim=0), 1, rtol=1e-12)
+    mean = (shares * levels).sum(dim=0)
+    np.testing.assert_allclose(law.mean(params, offsets), mean, atol=1e-10)
+
+
+def test_two_levels_are_a_bernoulli_law():
+    params = torch.linspace(-40, 40, 81, dtype=torch.float64)
+    for x in (0.0, 1.0):
+        X = torch.full_like(params, x)
+        ours = Ordinal(2).log_prob(params, X, torch.zeros(1).double())
+        np.testing.assert_allclose(ours, Bernoulli().log_prob(params, X), atol=1e-8)
+    means = np.array([0.1, 0.5, 0.9])
+    ours, theirs = Ordinal(2).surrogate(means), Bernoulli().surrogate(means)
+    np.testing.assert_allclose(ours.bias, theirs.bias, atol=1e-3)
+    assert ours[1:] == theirs[1:]
+
+
+def test_the_gradient_of_levels_is_that_of_differences():
+    params = torch.linspace(-3, 3, 5, dtype=torch.float64).requires_grad_()
+    offsets = offsets_of(5).requires_grad_()
+    levels = torch.arange(5, dtype=torch.float64) / 4
+
+    def log_prob(params, offsets):
+        return Ordinal(5).log_prob(params, levels, offsets)
+
+    assert torch.autograd.gradcheck(log_prob, (params, offsets))
+
+
+def test_a_narrow_level_far_away_keeps_its_digits():
+    offsets = torch.tensor([0.0, -1e3], dtype=torch.float64)  # as narrow as may be
+    X, params = torch.tensor([0.5]), torch.tensor([60.0], dtype=torch.float64)
+    start = np.log(0.5)  # the logit of a third
+    expected = start - 60 + np.log(np.expm1(NARROWEST))
+    ours = Ordinal(3).log_prob(params, X, offsets).item()
+    assert ours == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_slope_of_the_start_is_that_of_the_law():
+    law, zeros = Ordinal(6), torch.zeros(5, dtype=torch.float64)
+    X = torch.arange(6, dtype=torch.float64) / 5
+    params = torch.zeros(6, dtype=torch.float64, requires_grad=True)
+    law.log_prob(params, X, zeros).sum().backward()
+    surrogate = law.surrogate(np.full(6, 0.5))
+    np.testing.assert_allclose(surrogate.bias, 0, atol=1e-10)
+    slopes = surrogate.gain * (X.numpy() - 0.5) / surrogate.noise_variance
+    np.testing.assert_allclose(params.grad, slopes, atol=1e-12)
+
+
+def levels_of_two_columns(n_rows=400):
+    rng = np.random.RandomState(0)
+    first = rng.randint(0, 5, n_rows)
+    return np.column_stack([first, np.clip(first + rng.randint(-1, 2, n_rows), 0, 4)])
+
+
+def test_scores_of_levels_are_log_probabilities_of_x():
+    X = levels_of_two_columns()
+    vae = VAETransformer(1, likelihood=Ordinal(5), max_epochs=20, random_state=0).fit(X)
+    every_row = np.stack(np.meshgrid(range(5), range(5)), axis=-1).reshape(-1, 2)
+    shares = np.exp(vae.log_likelihood(every_row, n_draws=2000))
+    assert shares.sum() == pytest.approx(1, abs=0.02)
+    shares = np.exp(vae.score_samples(every_row.astype(float)))
+    assert 0.7 < shares.sum() < 1
+
+
+def test_rows_of_levels_come_back_in_their_units():
+    X = levels_of_two_columns()
+    for estimator in (
+        VAETransformer(1, likelihood=Ordinal(5), max_epochs=50, random_state=0),
+        AutoencoderTransformer(1, loss=Ordinal(5), max_epochs=50, random_state=0),
+    ):
+        rows = estimator.fit(X).reconstruct(X.astype(float))
+        assert rows.min() >= 0
+        assert rows.max() <= 4
+        assert np.abs(rows - X).mean() < 0.8 * np.abs(X - X.mean(axis=0)).mean()
+    vae = VAETransformer(1, likelihood=Ordinal(5), max_epochs=50, random_state=0)
+    drawn = vae.fit(X).sample(500, random_state=0)
+    np.testing.assert_allclose(drawn, np.round(drawn), atol=1e-6)
+    assert set(np.unique(np.round(drawn))) == set(range(5))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (2.5, r"Ordinal.* needs X of whole numbers, but column 1 has 2.5 in row 3"),
+        (5, r"Ordinal.* needs X in \[0, 4\], but column 1 spans \[0, 5\]"),
+        (-1, r"Ordinal.* needs X in \[0, 4\], but column 1 spans \[-1, 4\]"),
+    ],
+)
+def test_rows_that_are_no_levels_are_refused(value, message):
+    X = levels_of_two_columns().astype(float)
+    X[3, 1] = value
+    with pytest.raises(ValueError, match=message):
+        VAETransformer(1, likelihood=Ordinal(5)).fit(X)

@@ -105,8 +105,9 @@ class OrdinalEntries:
 
     def check(self, X, names):
         """Raise ValueError if X has other values than these."""
-        wrong = (np.floor(X) != X) | (X < 0) | (X > self.n_levels - 1)
-        wanted = f"whole numbers from 0 to {self.n_levels - 1}"
+        highest = self.n_levels - 1
+        wrong = (np.floor(X) != X) | (X < 0) | (highest < X)
+        wanted = f"whole numbers from 0 to {highest}"
         _refuse(X, wrong, names, wanted, "round and clip X, say")
 
     def to_network_space(self, rows):
