@@ -212,15 +212,17 @@ def test_the_quick_tutorials_have_networks_of_the_users_own():
     assert max(bounds[name] for name in ours) < bounds[loop] < COIN + 1
 
 
-def test_the_quick_codec_costs_little_more_than_the_bound():
-    tables = quick_report("lossless.py")
+@pytest.mark.parametrize("arguments", [(), ("--grey",)])
+def test_the_quick_codec_costs_little_more_than_the_bound(arguments):
+    tables = quick_report("lossless.py", *arguments)
     rates = figures_of(tables, "bits a hundred pixels")
     (fit,) = tables["Fits"]
     bound = float(fit["-ELBO, the same"])
     assert bound < rates["VAE"] < 1.1 * bound
     others = {row[""]: float(row["bits a hundred pixels"]) for row in tables["Others"]}
     assert set(others) == {"bz2", "gzip", "xz", "PNG", "WebP"}
-    assert rates["VAE"] < min(others.values())
+    if not arguments:  # two epochs of 1,297 rows are too few for grey levels
+        assert rates["VAE"] < min(others.values())
 
 
 def test_the_quick_new_digits_are_doubted_less_when_they_are_more_typical(tmp_path):
