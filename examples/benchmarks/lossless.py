@@ -104,7 +104,7 @@ def measure(vae, X):
     seconds = middle - start, end - middle
     return {
         RATE: rate_of(data, X),
-        BOUND: -100 * vae.score(X) / X.shape[1] / np.log(2),
+        BOUND: -100 * vae.score(X.astype(np.float32)) / X.shape[1] / np.log(2),
         **{way: 1000 * s / len(X) for way, s in zip(WAYS, seconds, strict=True)},
     }
 
