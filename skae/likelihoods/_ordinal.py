@@ -34,7 +34,7 @@ class Ordinal(Likelihood):
     Parameters
     ----------
     n_levels : int, default=256
-        Number of levels; X must be whole numbers below it.
+        Number of levels, at most 4096; X must be whole numbers below it.
 
     References
     ----------
@@ -52,7 +52,7 @@ class Ordinal(Likelihood):
     array([0.25, 0.25, 0.25, 0.25], dtype=float32)
     """
 
-    _parameter_constraints = {"n_levels": [Interval(Integral, 2, 2**16, closed="both")]}
+    _parameter_constraints = {"n_levels": [Interval(Integral, 2, 2**12, closed="both")]}
 
     scalable = False
     whole = True
