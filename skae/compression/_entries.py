@@ -106,7 +106,9 @@ class OrdinalEntries:
     def check(self, X, names):
         """Raise ValueError if X has other values than these."""
         highest = self.n_levels - 1
-        wrong = (np.floor(X) != X) | (X < 0) | (highest < X)
+        wrong = (X < 0) | (X > highest)
+        if X.dtype.kind == "f":
+            wrong |= np.floor(X) != X
         wanted = f"whole numbers from 0 to {highest}"
         _refuse(X, wrong, names, wanted, "round and clip X, say")
 
