@@ -106,7 +106,7 @@ class OrdinalEntries:
     def check(self, X, names):
         """Raise ValueError if X has other values than these."""
         highest = self.n_levels - 1
-        wrong = (X < 0) | (X > highest)
+        wrong = (X < 0) | np.greater(X, highest)
         if X.dtype.kind == "f":
             wrong |= np.floor(X) != X
         wanted = f"whole numbers from 0 to {highest}"
