@@ -220,7 +220,7 @@ def _check_whole(estimator, X, names):
         return
     for start in range(0, len(X), ROWS_PER_CHECK):
         rows = X[start : start + ROWS_PER_CHECK]
-        wrong = rows != np.floor(rows)
+        wrong = (rows != np.floor(rows)) & ~np.isnan(rows)  # NaN is missing
         if wrong.any():
             i, j = np.argwhere(wrong)[0]
             parameter = estimator._likelihood_parameter
