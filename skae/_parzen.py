@@ -2,21 +2,18 @@
 
 import numpy as np
 
-# A window reaches along the ways to so many of the nearest other codes.
+# A window reaches along the ways to so many of the nearest other codes, ...
 N_NEIGHBORS = 5
 
-# How far, in units of these ways, and how far in any direction, in units of the codes:
-# a law has the two under which held-out codes are likeliest.
-REACHES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4)
-NOISES = (0.01, 0.02, 0.04, 0.08, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7)
+# ... as far as the largest of these numbers, in units of these ways, at which draws lie
+# no farther from other codes than codes do, as so many of them tell.
+REACHES = (0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4)
+MOST_TRIED = 1000
 
-# Of fewer codes than this none are held out; these are the two of any few codes.
-FEWEST_CODES, USUAL_REACH, USUAL_NOISE = 16, 1.0, 0.17
+# Variance in any direction, as a share of the mean one, and at least.
+NOISE, LEAST_VARIANCE = 0.01, 1e-8
 
-# A quarter of the codes is held out, but no more than so many.
-MOST_HELD_OUT = 500
-
-# The density of a code is that of the nearest windows: the others add nothing to it.
+# The density at a code is that of the nearest windows: the others add nothing to it.
 MOST_WINDOWS = 64
 
 # Ways whose squares are a smaller share of the longest one's have no direction.
@@ -28,10 +25,12 @@ class ParzenWindows:
 
     The window around code :math:`z_i` has the covariance
 
-    .. math:: \frac{r^2}{k} \sum_j (z_j - z_i)(z_j - z_i)^T + \sigma^2 I
+    .. math:: S_i + \sigma_i^2 I, \quad
+        S_i = \frac{r^2}{k} \sum_j (z_j - z_i)(z_j - z_i)^T
 
     over its k nearest other codes [1]_: wide along the sheet that codes lie on, and
-    narrow across. All windows are as likely.
+    narrow across, where the variance is a hundredth of the mean one of :math:`S_i`. All
+    windows are as likely.
 
     Parameters
     ----------
@@ -39,16 +38,14 @@ class ParzenWindows:
         Where the windows are.
     reach : float
         How far they reach, r, in units of the ways to the neighbours.
-    noise : float
-        Standard deviation in any direction besides.
 
     References
     ----------
     .. [1] P. Vincent, Y. Bengio, "Manifold Parzen Windows", NeurIPS 2002.
     """
 
-    def __init__(self, codes, reach=USUAL_REACH, noise=USUAL_NOISE):
-        self.codes, self.reach, self.noise = codes, reach, noise
+    def __init__(self, codes, reach=1.0):
+        self.codes, self.reach = codes, reach
         n_neighbors = min(N_NEIGHBORS, len(codes) - 1)
         # the nearest code to each is itself, or one at the same place
         self.neighbors = _nearest(codes, codes, n_neighbors + 1)[:, 1:]
@@ -61,6 +58,11 @@ class ParzenWindows:
         ways = self.codes[self.neighbors[rows]] - self.codes[rows][:, None]
         return ways * (self.reach / np.sqrt(max(1, self.neighbors.shape[1])))
 
+    def noise_variances(self, rows):
+        """Return the variances in any direction, of windows, (n_rows,)."""
+        means = np.square(self.ways(rows)).sum(axis=(1, 2)) / self.codes.shape[1]
+        return NOISE * means + LEAST_VARIANCE
+
     def covariance(self):
         """Return the covariance of the law, (n_components, n_components).
 
@@ -70,7 +72,8 @@ class ParzenWindows:
         centered = self.codes - self.codes.mean(axis=0)
         ways = self.ways(np.arange(n_codes)).reshape(-1, n_components)
         squares = (centered.T @ centered + ways.T @ ways) / n_codes
-        return squares + self.noise**2 * np.eye(n_components)
+        noise = self.noise_variances(np.arange(n_codes)).mean()
+        return squares + noise * np.eye(n_components)
 
     def draw(self, rows, noise):
         """Return one draw from each of the given windows, as ways from their codes.
@@ -86,47 +89,23 @@ class ParzenWindows:
         -------
         ndarray of shape (n_draws, n_components)
         """
-        neighbors = self.neighbors[rows]
-        steps = noise.standard_normal(neighbors.shape)
-        steps *= self.reach / np.sqrt(max(1, neighbors.shape[1]))
-        draws = self.noise * noise.standard_normal((len(rows), self.codes.shape[1]))
-        for j, step in enumerate(steps.T):
-            draws += step[:, None] * (self.codes[neighbors[:, j]] - self.codes[rows])
-        return draws
+        ways = self.ways(rows)
+        along = noise.standard_normal(ways.shape[:2])
+        across = noise.standard_normal((len(rows), self.codes.shape[1]))
+        deviations = np.sqrt(self.noise_variances(rows))
+        return np.einsum("ij,ijk->ik", along, ways) + deviations[:, None] * across
 
     def log_prob(self, Z):
         """Return the log-density at codes Z, in nats, (n_rows,)."""
-        return self.densities(Z, [self.reach], [self.noise])[0, 0]
-
-    def densities(self, Z, reaches, noises):
-        """Return the log-densities at codes Z for any reach and noise.
-
-        Parameters
-        ----------
-        Z : ndarray of shape (n_rows, n_components)
-            Codes.
-        reaches, noises : sequence of float
-            In place of those of the law.
-
-        Returns
-        -------
-        ndarray of shape (n_reaches, n_noises, n_rows)
-            In nats.
-        """
         nearest = _nearest(self.codes, Z, min(MOST_WINDOWS, len(self.codes)))
         sizes, along, across = self._squares(Z, nearest)
+        noise = self.noise_variances(nearest.ravel()).reshape(nearest.shape)
         n_components = Z.shape[1]
-        result = np.empty((len(reaches), len(noises), len(Z)))
-        for i, reach in enumerate(reaches):
-            for j, noise in enumerate(noises):
-                variances = (reach / self.reach) ** 2 * sizes + noise**2
-                terms = along / variances + np.log(variances)
-                n_across = n_components - sizes.shape[-1]
-                distances = terms.sum(axis=-1) + across / noise**2
-                distances += n_across * np.log(noise**2)  # (n_rows, n_windows)
-                result[i, j] = _log_sum_exp(-0.5 * distances)
+        variances = sizes + noise[..., None]  # (n_rows, n_windows, n_neighbors)
+        distances = (along / variances + np.log(variances)).sum(axis=-1)
+        distances += across / noise + (n_components - sizes.shape[-1]) * np.log(noise)
         n_nats = 0.5 * n_components * np.log(2 * np.pi) + np.log(len(self.codes))
-        return result - n_nats
+        return _log_sum_exp(-0.5 * distances) - n_nats
 
     def _squares(self, Z, nearest):
         """Return squared lengths along the axes of windows, and across.
@@ -162,22 +141,33 @@ class ParzenWindows:
 
 
 def fit_windows(codes):
-    """Return the `ParzenWindows` that describe held-out codes best.
+    """Return `ParzenWindows` whose draws are as typical as the codes.
+
+    That is, half of them have another code than the window's own about as near as half
+    of the codes have. The likelihood of held-out codes asks for windows that are much
+    wider, so that the farthest ones are not impossible; what is decoded from them looks
+    like no row.
 
     Parameters
     ----------
     codes : ndarray of shape (n_codes, n_components)
         Standardised.
     """
-    if len(codes) < FEWEST_CODES:
+    if len(codes) == 1:
         return ParzenWindows(codes)
-    order = np.random.RandomState(0).permutation(len(codes))
-    n_held_out = min(MOST_HELD_OUT, len(codes) // 4)
-    held_out, others = np.split(codes[order], [n_held_out])
-    densities = ParzenWindows(others).densities(held_out, REACHES, NOISES)
-    means = densities.mean(axis=-1)
-    i, j = np.unravel_index(means.argmax(), means.shape)
-    return ParzenWindows(codes, REACHES[i], NOISES[j])
+    noise = np.random.RandomState(0)
+    rows = noise.permutation(len(codes))[:MOST_TRIED]
+    offsets = ParzenWindows(codes).draw(rows, noise)
+
+    def distance(reach):
+        Z = codes[rows] + reach * offsets
+        pairs = _nearest(codes, Z, 2)
+        others = np.where(pairs[:, 0] == rows, pairs[:, 1], pairs[:, 0])
+        return np.median(np.linalg.norm(Z - codes[others], axis=1))
+
+    usual = distance(0.0)
+    typical = [reach for reach in REACHES if distance(reach) <= usual]
+    return ParzenWindows(codes, max(typical, default=REACHES[0]))
 
 
 def _nearest(codes, Z, n_codes):
