@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skae._parzen import fit_windows
+from skae._parzen import ParzenWindows
 
 # A fit keeps the codes of so many rows, fewer if they are wide.
 MOST_KEPT_ROWS, MOST_KEPT_CELLS = 10_000, 2**18
@@ -84,7 +84,7 @@ def _draw_from_windows(kept, rows, noise, temperature):
     codes = kept.draw(slice(None), np.random.RandomState(0))
     center, spread = codes.mean(axis=0), codes.std(axis=0)
     units = np.where(spread > 0, spread, 1.0)
-    offsets = spread * fit_windows((codes - center) / units).draw(rows, noise)
+    offsets = spread * ParzenWindows((codes - center) / units).draw(rows, noise)
     means = kept.mean[rows].astype(np.float64)
     # a window of a VAE is about a draw from the posterior, which has a spread, too
     return means + temperature * (codes[rows] - means + offsets)
