@@ -19,7 +19,7 @@ from skae._code_density import choose_rows
 from skae._device import resolve_device
 from skae._fit_run import FitRun
 from skae._generation import GenerationMixin
-from skae._setup import check_image_shape, check_parameters, check_support
+from skae._parameters import check_image_shape, check_parameters, check_support
 from skae._sklearn import (
     Integral,
     Interval,

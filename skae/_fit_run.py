@@ -4,6 +4,7 @@ from copy import deepcopy
 from functools import partial
 
 from skae import _training
+from skae._parameters import warn_of_copying
 from skae._random import draw_seed
 from skae._setup import (
     is_refit_due,
@@ -11,7 +12,6 @@ from skae._setup import (
     resume_module,
     split_rows,
     start_module,
-    warn_of_copying,
 )
 
 

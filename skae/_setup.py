@@ -1,28 +1,24 @@
-"""From an estimator's parameters and X to a network that is ready to train.
+"""From an estimator's valid parameters and rows to a network that is ready to train.
 
-In order: check the parameters, check X against the likelihood, split the rows, plan
-the training, start the network.
+In order: split the rows, plan the training, start the network.
 """
 
 from copy import deepcopy
 from functools import cache, partial
-from inspect import isclass
-from warnings import warn
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
 
 from skae import _modules, _training
 from skae._availability import demands_early_stopping
 from skae._device import resolve_device
+from skae._parameters import (
+    image_shape_of,
+    resolve_architecture,
+    resolve_likelihood,
+)
 from skae._random import Rng
-from skae._sklearn import Integral, InvalidParameterError, validate_parameters
-from skae._validation import has_holes, name_column
-from skae.architectures import MLP, Conv
-from skae.corruptions._chain import as_corruption
-
-# What the names of architectures stand for.
-ARCHITECTURES = {"mlp": MLP(), "conv": Conv()}
+from skae._sklearn import Integral
+from skae._validation import has_holes
 
 # `n_components=None` takes the size at which PCA explains this share, up to a most.
 AUTO_SHARE, AUTO_MOST = 0.95, 64
@@ -53,183 +49,6 @@ PATIENCE_SHARE, LEAST_PATIENCE = 1 / 3, 10
 
 # `batch_size="auto"` makes this many batches of an epoch, within bounds.
 AUTO_BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 16, 16, 256
-
-# Rows are looked through in blocks of this size.
-ROWS_PER_CHECK = 4096
-
-
-def resolve_architecture(estimator):
-    """Return the `Architecture` that the estimator's parameter stands for.
-
-    One for images that does not know their shape is told the estimator's.
-    """
-    architecture, shape = estimator.architecture, _image_shape(estimator)
-    if architecture == "auto":
-        is_image = shape is not None and min(shape[1:]) > 1
-        architecture = "conv" if is_image else "mlp"
-    architecture = clone(
-        ARCHITECTURES[architecture] if isinstance(architecture, str) else architecture
-    )
-    if architecture.get_params(deep=False).get("image_shape", ()) is None:
-        architecture.set_params(image_shape=shape)
-    return architecture
-
-
-def resolve_likelihood(estimator):
-    """Return the `Likelihood` that the estimator's loss or likelihood stands for."""
-    value = getattr(estimator, estimator._likelihood_parameter)
-    return clone(estimator._likelihoods.get(value, value))
-
-
-def check_parameters(estimator):
-    """Raise for the first invalid parameter, before anything is done."""
-    validate_parameters(estimator)
-    check_image_shape(estimator)
-    architecture = resolve_architecture(estimator)
-    parts = (
-        architecture,
-        getattr(estimator, estimator._likelihood_parameter),
-        getattr(estimator, "penalty", None),
-    )
-    for part in parts:
-        if isinstance(part, BaseEstimator):
-            validate_parameters(part)
-    _check_optimizer(estimator.optimizer)
-    _check_data_loader(estimator.data_loader)
-    _check_free_bits(estimator)
-    _check_corruption(estimator)
-    _check_bottleneck(estimator, architecture)
-    resolve_device(estimator.device)
-
-
-def _check_optimizer(optimizer):
-    kind = optimizer.func if isinstance(optimizer, partial) else optimizer
-    if isinstance(kind, str):
-        return  # checked with the other parameters
-    import torch
-
-    if not (isclass(kind) and issubclass(kind, torch.optim.Optimizer)):
-        raise TypeError(
-            f"optimizer must be a name among {sorted(_training.OPTIMIZERS)}, a "
-            "subclass of torch.optim.Optimizer, or a functools.partial of one, got "
-            f"{optimizer!r}"
-        )
-
-
-def _check_data_loader(data_loader):
-    """Raise TypeError unless it is None, or makes a `DataLoader`."""
-    if data_loader is None:
-        return
-    from torch.utils.data import DataLoader
-
-    kind = data_loader.func if isinstance(data_loader, partial) else data_loader
-    if not (isclass(kind) and issubclass(kind, DataLoader)):
-        raise TypeError(
-            "data_loader must be None, torch.utils.data.DataLoader, or a "
-            f"functools.partial of it, got {data_loader!r}; the loader itself is made "
-            "in fit, over X"
-        )
-    ours = {"batch_size", "shuffle", "sampler", "batch_sampler", "drop_last"}
-    taken = ours.intersection(getattr(data_loader, "keywords", {}))
-    if taken:
-        raise ValueError(
-            f"data_loader={data_loader!r} sets {sorted(taken)}, but which rows make a "
-            "batch is up to the estimator; leave them out and use its batch_size"
-        )
-
-
-def check_image_shape(estimator):
-    """Raise unless `image_shape` is None, or three positive ints."""
-    shape = estimator.image_shape
-    if shape is None:
-        return
-    ints = [s for s in shape if isinstance(s, Integral) and not isinstance(s, bool)]
-    if not (len(shape) == len(ints) == 3 and min(ints) > 0):
-        raise InvalidParameterError(
-            f"The 'image_shape' parameter of {type(estimator).__name__} must be three "
-            f"positive ints (channels, height, width) or None. Got {shape!r} instead."
-        )
-
-
-def _check_corruption(estimator):
-    """Raise for a corruption that is none, or that images here cannot have."""
-    corruption = as_corruption(getattr(estimator, "corruption", None))
-    if corruption is not None:
-        validate_parameters(corruption)
-        corruption.check_image(estimator.image_shape)
-
-
-def _check_bottleneck(estimator, architecture):
-    """Raise ValueError for parameters of a code where there is none."""
-    if architecture.has_bottleneck:
-        return
-    way_out = "use an architecture with a bottleneck, such as 'conv'"
-    if estimator._needs_bottleneck:
-        raise ValueError(
-            f"architecture={architecture!r} has no bottleneck, and so no code to be a "
-            f"random variable, as {type(estimator).__name__} has it; use "
-            "AutoencoderTransformer, or " + way_out.removeprefix("use ")
-        )
-    for name in ("n_components", "penalty"):
-        value = getattr(estimator, name)
-        if value is not None:
-            raise ValueError(
-                f"{name}={value!r} is about a code, but architecture={architecture!r} "
-                f"has no bottleneck; leave {name} at None, or {way_out}"
-            )
-
-
-def _check_free_bits(estimator):
-    """Raise ValueError for free bits of a bound without a KL term to charge."""
-    weighted = getattr(estimator, "elbo", None) == "importance_weighted"
-    if weighted and estimator.free_bits:
-        raise ValueError(
-            f"free_bits={estimator.free_bits!r} must be 0 for "
-            "elbo='importance_weighted', a bound without a KL term to charge for; set "
-            "free_bits=0.0, or use elbo='analytic' or 'monte_carlo'"
-        )
-
-
-def check_support(estimator, X, names):
-    """Raise ValueError if X lies outside the likelihood's support."""
-    likelihood = resolve_likelihood(estimator)
-    if likelihood.whole:
-        _check_whole(estimator, X, names)
-    lowest, highest = likelihood.support
-    # fmin and fmax pass over missing values, but are slower
-    least, most = (np.fmin, np.fmax) if has_holes(X) else (np.minimum, np.maximum)
-    below = lowest > -np.inf and least.reduce(X, axis=None) < lowest
-    above = highest < np.inf and most.reduce(X, axis=None) > highest
-    if not (below or above):
-        return
-    columns = _modules.column_statistics(X)
-    j = np.flatnonzero((columns.minimum < lowest) | (columns.maximum > highest))[0]
-    parameter = estimator._likelihood_parameter
-    raise ValueError(
-        f"{parameter}={getattr(estimator, parameter)!r} needs X in "
-        f"[{lowest:g}, {highest:g}], but {name_column(j, names)} spans "
-        f"[{columns.minimum[j]:.6g}, {columns.maximum[j]:.6g}]; scale X with "
-        "sklearn.preprocessing.MinMaxScaler(clip=True), or leave "
-        f"{parameter} at its default, which takes any number"
-    )
-
-
-def _check_whole(estimator, X, names):
-    """Raise ValueError if X has other than whole numbers."""
-    if X.dtype.kind != "f":
-        return
-    for start in range(0, len(X), ROWS_PER_CHECK):
-        rows = X[start : start + ROWS_PER_CHECK]
-        wrong = (rows != np.floor(rows)) & ~np.isnan(rows)  # NaN is missing
-        if wrong.any():
-            i, j = np.argwhere(wrong)[0]
-            parameter = estimator._likelihood_parameter
-            raise ValueError(
-                f"{parameter}={getattr(estimator, parameter)!r} needs X of whole "
-                f"numbers, but {name_column(j, names)} has {rows[i, j]} in row "
-                f"{start + i}; use np.round(X), or leave {parameter} at its default, "
-                "which takes any number"
-            )
 
 
 def split_rows(estimator, X, *, streaming, seed):
@@ -348,7 +167,7 @@ def start_module(estimator, rows, n_components, *, seed):
         n_components=resolve_n_components(n_components, axes),
         architecture=architecture,
         likelihood=resolve_likelihood(estimator),
-        image_shape=_image_shape(estimator),
+        image_shape=image_shape_of(estimator),
         rng=Rng(seed),
     )
     module.set_scaler(scaler)
@@ -358,12 +177,6 @@ def start_module(estimator, rows, n_components, *, seed):
     elif estimator.init == "pca":
         module.start_at_pca(axes)
     return module
-
-
-def _image_shape(estimator):
-    """Return `image_shape` as a tuple of ints, or None."""
-    shape = estimator.image_shape
-    return None if shape is None else tuple(int(size) for size in shape)
 
 
 def fit_scaler(estimator, rows):
@@ -447,29 +260,3 @@ def resolve_n_components(n_components, axes):
     if not isinstance(n_components, Integral):
         return axes.n_components_for(n_components)
     return int(n_components)
-
-
-def warn_of_copying(estimator, n_features):
-    """Warn of a network that can copy its input, unless something keeps it from it."""
-    n_components, ways = estimator.n_components, "dropout"
-    if hasattr(estimator, "penalty"):
-        if estimator.penalty is not None or estimator.corruption is not None:
-            return
-        ways = "dropout, a penalty or a corruption"
-    architecture = resolve_architecture(estimator)
-    if not architecture.has_bottleneck:
-        warn(
-            f"architecture={architecture!r} without a bottleneck and corruption=None: "
-            "the network can copy its input and learn nothing; pass the corruption "
-            "that it is to undo, of skae.corruptions",
-            UserWarning,
-            stacklevel=6,  # the line that calls fit
-        )
-    if isinstance(n_components, Integral) and n_components > n_features:
-        warn(
-            f"n_components={n_components} exceeds the {n_features} features of X: an "
-            "overcomplete code can copy its input and learn nothing; use fewer "
-            f"components, or {ways} to keep it from copying",
-            UserWarning,
-            stacklevel=6,  # the line that calls fit
-        )

@@ -9,8 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 from skae import _modules, _training
 from skae._base import BaseAutoencoder
 from skae._code_density import KeptCodes
+from skae._parameters import check_support
 from skae._random import Rng, draw_seed
-from skae._setup import check_support
 from skae._sklearn import Integral, Interval, Real, StrOptions
 from skae._validation import check_count, check_overflow
 from skae.likelihoods import Bernoulli, Calibrated, Gaussian, Laplace, Likelihood

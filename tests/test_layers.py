@@ -24,6 +24,7 @@ FLOORS = [
     ["architectures", "likelihoods", "corruptions", "penalties"],
     ["_modules"],
     ["_training"],
+    ["_parameters"],
     ["_setup", "model_selection"],
     ["_fit_run", "_generation"],
     ["_base"],
