@@ -197,7 +197,7 @@ def draw_all(images, side, seed, *, quick=False):
 def draw_picture(rows, side, path):
     """Draw the first rows of each name as a square of images."""
     n = round(N_SHOWN**0.5)
-    figure, axes = plt.subplots(2, -(-len(rows) // 2), figsize=(7.2, 5.1))
+    figure, axes = plt.subplots(2, -(-len(rows) // 2), figsize=(7.2, 5.3))
     for ax, (name, X) in zip(axes.flat, rows.items(), strict=False):
         tiles = np.clip(X[:N_SHOWN], 0, 1).reshape(n, n, side, side)
         tiles = tiles.swapaxes(1, 2).reshape(n * side, n * side)
@@ -205,7 +205,7 @@ def draw_picture(rows, side, path):
         ax.set_title(name, fontsize=9)
     for ax in axes.flat:
         ax.set_axis_off()
-    figure.tight_layout(pad=0.4)
+    figure.tight_layout(pad=0.6)
     figure.savefig(path, dpi=100, pil_kwargs={"optimize": True})
     plt.close(figure)
 

@@ -234,7 +234,7 @@ def decoder_columns(autoencoder):
 
 def draw_features(columns, path):
     """Draw 64 features of each name, each between minus and plus its largest value."""
-    figure, axes = plt.subplots(1, len(columns), figsize=(2.4 * len(columns), 2.65))
+    figure, axes = plt.subplots(1, len(columns), figsize=(2.4 * len(columns), 2.75))
     for ax, (name, rows) in zip(axes, columns.items(), strict=True):
         n, side = round(N_SHOWN**0.5), round(rows.shape[1] ** 0.5)
         tiles = np.zeros((N_SHOWN, side, side))
@@ -246,7 +246,7 @@ def draw_features(columns, path):
         ax.imshow(tiles.reshape(n * side, -1), cmap="gray", vmin=-1, vmax=1)
         ax.set_title(name, fontsize=9)
         ax.set_axis_off()
-    figure.tight_layout(pad=0.4)
+    figure.tight_layout(pad=0.6)
     figure.savefig(path, dpi=100, pil_kwargs={"optimize": True})
     plt.close(figure)
 
