@@ -167,6 +167,7 @@ def draws_of_vae(vae, n, seed):
 def draws_of_pca(X, n, seed, n_laws):
     """Yield name, new rows of a normal mixture on PCA's components, and seconds."""
     few = X[np.random.RandomState(seed).permutation(len(X))[:MOST_ROWS_OF_MIXTURE]]
+    few = few.astype(np.float64)  # float32 would not do for narrow laws
     for n_components in (N_COMPONENTS, 4 * N_COMPONENTS):
         n_components = min(n_components, X.shape[1] // 2)
         pca = PCA(n_components, random_state=seed)
