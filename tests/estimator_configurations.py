@@ -48,13 +48,13 @@ class Preparing:
         if resume:
             return super()._check_training_rows(X, resume)
         names = get_feature_names(X)
-        X = check_rows(X, estimator=self, names=names)
+        X = check_rows(X, estimator=self, names=names, allow_nan=True)
         self._n_columns = X.shape[1]
         return self._prepare(X), names
 
     def _check_rows(self, X):
         check_feature_names(self, X, reset=False)
-        X = check_rows(X, estimator=self)
+        X = check_rows(X, estimator=self, allow_nan=True)
         check_n_features(self, X, reset=False)
         return self._prepare(X)
 
@@ -93,8 +93,10 @@ class ImageRestorer(ImageAutoencoder):
     """For `image_shape` without a bottleneck."""
 
     def _fit(self, *args, **options):
-        # the checks set this parameter of whatever has it
-        n_components, self.n_components = self.n_components, None
+        # the checks set this parameter of whatever has it, and to nonsense as well
+        n_components = self.n_components
+        if isinstance(n_components, int) and n_components > 0:
+            self.n_components = None
         try:
             return super()._fit(*args, **options)
         finally:

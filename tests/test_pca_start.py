@@ -696,7 +696,8 @@ def test_columns_that_need_no_scaling_are_left_where_they_are():
     X = torch.rand(4, 3)
     scaler = Scaler(3)
     assert scaler(X, torch.float32).data_ptr() == X.data_ptr()
-    scaler.load_state_dict({"center": torch.ones(3), "scale": torch.full((3,), 2.0)})
+    state = {"center": torch.ones(3), "scale": torch.full((3,), 2.0)}
+    scaler.load_state_dict(state | {"fill": torch.zeros(3)})
     torch.testing.assert_close(scaler(X, torch.float32), (X - 1) / 2)
 
 

@@ -18,8 +18,9 @@ autoencoder does [1]_. The classifier is a logistic regression, and the features
 - the codes of a contractive autoencoder of one layer, 250 sigmoids [3]_, with noise
   on the rows and decay of the weights.
 
-C of each classifier is the best of some on the last 10,000 training images, for
-features that were learned on the others: --develop prints them.
+C of the classifiers of sparse codes was chosen among some by errors on the last 10,000
+training images, of features that were learned on the others, as --develop prints them;
+that of the two others is a guess.
 
 References
 ----------
