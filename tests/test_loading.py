@@ -111,7 +111,11 @@ def test_a_stream_takes_a_data_loader():
     for part in np.array_split(X_WINE, 3):
         plain.partial_fit(part)
         loaded.partial_fit(part)
-    assert bits(loaded) == bits(plain)
+    # not to the bit on every processor: by autograd, where a batch begins in memory may
+    # decide how a sum is rounded
+    for name, tensor in plain.module_.state_dict().items():
+        other = loaded.module_.state_dict()[name]
+        torch.testing.assert_close(other, tensor, rtol=1e-4, atol=1e-5)
 
 
 def test_a_worker_may_start_as_a_new_process():  # as on macOS and Windows

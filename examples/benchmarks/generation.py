@@ -53,7 +53,7 @@ mpl.use("Agg")  # draw to a file, without a screen
 import matplotlib.pyplot as plt
 
 N_COMPONENTS, N_DRAWS, N_SHOWN = 16, 10_000, 64
-EPOCHS, JUDGE_STEPS, JUDGE_BATCH = 10, 3000, 128
+EPOCHS, JUDGE_STEPS, JUDGE_BATCH = 20, 3000, 128
 N_LAWS, MOST_ROWS_OF_MIXTURE = 32, 20_000
 DOUBT, RAREST, CLASSES, FRECHET = (
     "doubt, %", "rarest class, %", f"classes among {N_SHOWN}", "Frechet distance",
