@@ -512,3 +512,18 @@ def test_a_ratio_between_two_rates_is_on_the_line_between_them(literature):
     curve = [(0.1, 20.0, None), (0.4, 24.0, None)]
     assert at_rate(curve, 0.2) == pytest.approx(22.0)
     assert math.isnan(at_rate(curve, 0.5))
+
+
+def test_the_quick_comparison_of_imputers_runs_them_all():
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "imputation.py"), "--quick"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    lines = done.stdout.strip().splitlines()
+    assert lines[0] == "wine, 30% removed"
+    errors = {line[:20].strip(): float(line.split()[-2]) for line in lines[2:]}
+    assert len(errors) == 5
+    # a column's own spread is 1, and rows of wine tell much of it
+    assert errors["AutoencoderImputer"] < 0.9 * errors["mean"] < 1.1
