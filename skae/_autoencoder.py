@@ -37,8 +37,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         most 64.
     architecture : {"auto", "conv", "mlp"} or Architecture, default="auto"
         The networks beside the linear paths: "mlp" is `MLP()`, "conv" is `Conv()`.
-        "auto" is "conv" where `image_shape` is given, else "mlp". With `UNet()`, which
-        has no bottleneck, codes are the restored rows.
+        "auto" is "conv" where `image_shape` is given, else "mlp". With `UNet()` and
+        `RestoringMLP()`, which have no bottleneck, codes are the restored rows.
     loss : {"squared_error", "absolute_error", "binary_cross_entropy"} or \
             Likelihood, default="squared_error"
         What a reconstruction error costs, in nats: the negative log-likelihood of
@@ -231,7 +231,10 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     def _make_module(self, **settings):
         if not settings["architecture"].has_bottleneck:
-            return _modules.RestoringModule(**self._objective(), **settings)
+            is_shown_holes = settings["architecture"].is_shown_holes
+            names = ("RestoringModule", "FillingModule")
+            kind = getattr(_modules, names[is_shown_holes])
+            return kind(**self._objective(), **settings)
         if self.penalty is None:
             return _modules.AutoencoderModule(**self._objective(), **settings)
         return _modules.PenalisedModule(**self._objective(), **settings)

@@ -142,17 +142,22 @@ class AutoencoderModule(nn.Module):
         """Return what is in force now and belongs in the history, by name."""
         return {}
 
-    def corrupt(self, U, rng):
+    def corrupt(self, U, rng, known=None):
         """Return what is encoded in training for rows U in network space.
 
-        Rows have no holes; those that a corruption makes are filled.
+        Rows have no holes; those that a corruption makes are filled. `known` says which
+        entries of U had been none, None if all.
         """
         if self.corruption is None:
             return U
+        X = self._corrupt_rows(U, rng)
+        return self.scaler.fill_holes(self.scaler(X, U.dtype))[0]
+
+    def _corrupt_rows(self, U, rng):
+        """Return corrupted rows in the units of X."""
         center = self.scaler.inverse(self.scaler.fill)  # the column means
         frame = Frame(self.image_shape, center, self.scaler.scale)
-        X = self.corruption.corrupt(self.scaler.inverse(U), rng, frame)
-        return self.scaler.fill_holes(self.scaler(X, U.dtype))[0]
+        return self.corruption.corrupt(self.scaler.inverse(U), rng, frame)
 
     def encode(self, U):
         """Return the codes of rows in network space."""

@@ -4,12 +4,15 @@ import numpy as np
 import torch
 
 from skae._modules._autoencoder import AutoencoderModule
+from skae._modules._filling import FillingModule
 from skae._modules._penalised import PenalisedModule
 from skae._modules._restoring import RestoringModule
 from skae._modules._vae import VAEModule
 from skae._random import Rng
 
-KINDS = (AutoencoderModule, PenalisedModule, RestoringModule, VAEModule)
+KINDS = (
+    AutoencoderModule, FillingModule, PenalisedModule, RestoringModule, VAEModule
+)  # fmt: skip
 MODULES = {kind.__name__: kind for kind in KINDS}
 
 

@@ -40,12 +40,15 @@ class RestoringModule(AutoencoderModule):
             with torch.no_grad():
                 backdrop.copy_(mean - mean.mean())
 
-    def start_at_rows(self):
-        """Make the network return the rows as they are."""
+    def start_at_rows(self, X):
+        """Make the network return the rows as they are, whatever those of fit, X."""
+        self.encoder.start_at(*self._line())
+
+    def _line(self):
+        """Return gain and bias that make a feature an output whose mean it is."""
         mean = self.scaler.fill.numpy()  # of the rows, in network space
         surrogate = self.likelihood.surrogate(mean)
-        bias = surrogate.bias - surrogate.gain * mean
-        self.encoder.start_at(surrogate.gain, bias)
+        return surrogate.gain, surrogate.bias - surrogate.gain * mean
 
     # -- inference, in the units of X ------------------------------------------
 

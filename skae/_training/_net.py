@@ -283,7 +283,7 @@ class AutoencoderNet(NeuralNet):
         for U, known in iterator:
             warm_up()
             target = observe(U, rng)
-            encoded = course.begin_step(corrupt(target, rng))
+            encoded = course.begin_step(corrupt(target, rng, known))
             sums.add_(run(encoded, target, known), alpha=len(U))
             course.before_update()
             take_step()
@@ -314,7 +314,8 @@ class AutoencoderNet(NeuralNet):
         self.warmup_.step()
         module, rng = self.module_, self.module_.rng
         target = module.likelihood.observe(batch[0], rng)
-        batch = self.course_.begin_step(module.corrupt(target, rng)), target, batch[1]
+        encoded = self.course_.begin_step(module.corrupt(target, rng, batch[1]))
+        batch = encoded, target, batch[1]
         step = {}
 
         def closure():
@@ -344,7 +345,7 @@ class AutoencoderNet(NeuralNet):
         with torch.no_grad():
             module, rng = self.module_, self.evaluation_rng_
             U = module.likelihood.observe(batch[0], rng)
-            output = self.infer(module.corrupt(U, rng), rng=rng)
+            output = self.infer(module.corrupt(U, rng, batch[1]), rng=rng)
             loss, terms = module.loss(output, U, batch[1])
         terms = stack_terms(self.module_, loss, terms)
         return {"loss": loss, "y_pred": output, "terms": terms}

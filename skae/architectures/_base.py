@@ -23,6 +23,9 @@ class Architecture(BaseEstimator, ABC):
     #: Whether a code stands between a row and its reconstruction.
     has_bottleneck = True
 
+    #: Whether a restorer is told what is missing, see `build_restorer`.
+    is_shown_holes = False
+
     @abstractmethod
     def build_encoder(self, n_features, n_outputs, rng):
         """Return the network from rows to codes, or None for no network.
@@ -55,5 +58,9 @@ class Architecture(BaseEstimator, ABC):
         (n_rows, n_features) to the same shape, with an `output` as in `build_encoder`,
         and may have a buffer `backdrop` of shape (n_features,), which is set to the
         mean row in network space less its own mean.
+
+        Where `is_shown_holes`, what it maps is (n_rows, 3 * n_features): a filled row
+        in a scale that brings far values near, the filled row itself, and 1 where it
+        has been filled.
         """
         raise NotImplementedError

@@ -45,6 +45,9 @@ class Corruption(BaseEstimator, ABC):
     #: Whether rows must be images.
     needs_image = False
 
+    #: Whether values that are not missing afterwards are as they were.
+    keeps_known = False
+
     @abstractmethod
     def corrupt(self, X, rng, frame):
         """Return corrupted rows.

@@ -1,5 +1,7 @@
 """Entries that are missing."""
 
+import math
+
 from skae._sklearn import Interval, Real, StrOptions
 from skae.corruptions._base import Corruption
 
@@ -9,10 +11,12 @@ class Masking(Corruption):
 
     Parameters
     ----------
-    share : float, default=0.25
-        Probability of an entry to be overwritten, in [0, 1].
-    fill : float or "center", default=0.0
-        What it becomes, in the units of X. "center" is the mean of the column.
+    share : float or "random", default=0.25
+        Probability of an entry to be overwritten, in [0, 1]. "random" draws one for
+        each row, uniformly.
+    fill : float, "center" or "missing", default=0.0
+        What it becomes, in the units of X. "center" is the mean of the column,
+        "missing" is NaN.
 
     Examples
     --------
@@ -23,8 +27,11 @@ class Masking(Corruption):
     """
 
     _parameter_constraints = {
-        "share": [Interval(Real, 0, 1, closed="both")],
-        "fill": [Interval(Real, None, None, closed="neither"), StrOptions({"center"})],
+        "share": [Interval(Real, 0, 1, closed="both"), StrOptions({"random"})],
+        "fill": [
+            Interval(Real, None, None, closed="neither"),
+            StrOptions({"center", "missing"}),
+        ],
     }
 
     def __init__(self, share=0.25, *, fill=0.0):
@@ -33,7 +40,17 @@ class Masking(Corruption):
 
     def corrupt(self, X, rng, frame):
         """Return rows with holes."""
-        return filled(X, rng.keep_like(X, 1 - self.share) == 0, self.fill, frame)
+        if self.share == "random":
+            holes = rng.uniform_like(X) < rng.uniform_like(X[:, :1])
+        else:
+            holes = rng.keep_like(X, 1 - self.share) == 0
+        fill = math.nan if self.fill == "missing" else self.fill
+        return filled(X, holes, fill, frame)
+
+    @property
+    def keeps_known(self):
+        """Whether values that are not missing afterwards are as they were."""
+        return self.fill == "missing"
 
 
 def filled(X, holes, fill, frame):
