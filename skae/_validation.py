@@ -39,7 +39,15 @@ def name_column(j, names):
     return f"column {names[j]!r}" if names is not None else f"column {j}"
 
 
-def check_rows(X, *, estimator, names=None, image_shape=None, allow_nan=False):
+def check_rows(
+    X,
+    *,
+    estimator,
+    names=None,
+    image_shape=None,
+    allow_nan=False,
+    allow_empty_rows=False,
+):
     """Return X as a 2-D array of rows, finite but for NaN if that is allowed.
 
     Parameters
@@ -53,7 +61,9 @@ def check_rows(X, *, estimator, names=None, image_shape=None, allow_nan=False):
     image_shape : tuple of int or None
         Shape of the image in a row; a 4-D X is flattened when it agrees.
     allow_nan : bool, default=False
-        Whether NaN is a missing value. A row of nothing else is refused.
+        Whether NaN is a missing value.
+    allow_empty_rows : bool, default=False
+        Whether a row may have nothing else; it is refused if not.
 
     Returns
     -------
@@ -82,7 +92,7 @@ def check_rows(X, *, estimator, names=None, image_shape=None, allow_nan=False):
             "image_shape is (channels, height, width) of one row"
         )
     check_finite(X, names=names, allow_nan=allow_nan)
-    if allow_nan and has_holes(X):
+    if allow_nan and not allow_empty_rows and has_holes(X):
         _refuse_empty_rows(X)
     return X
 

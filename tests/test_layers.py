@@ -29,6 +29,7 @@ FLOORS = [
     ["_fit_run", "_generation"],
     ["_base"],
     ["_autoencoder", "_vae"],
+    ["_imputation_model"],
     ["_outlier_detector", "_imputer", "compression", "inspection", "persistence"],
     ["__init__"],
 ]

@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "_divergences": ["balanced_normal"],
         "_export": ["build_module", "export_module"],
         "_filling": ["FillingModule"],
-        "_joint_normal": ["JointNormal"],
+        "_joint_normal": ["conditional_noise", "deviations", "joint_normal"],
         "_pca": ["PrincipalAxes", "principal_axes"],
         "_penalised": ["PenalisedModule"],
         "_restoring": ["RestoringModule"],

@@ -142,3 +142,29 @@ def _moments(U):
     mean = U.nanmean(dim=0).nan_to_num(0.0)
     std = (U - mean).square().nanmean(dim=0).nan_to_num(0.0).sqrt()
     return mean, torch.where(std > 0, std, 1.0)
+
+
+# -- of ndarrays -----------------------------------------------------------------------
+
+
+def joint_normal(V):
+    """Return mean and covariance of the law of rows, as ndarrays."""
+    law = JointNormal(V.shape[1]).double().fit(torch.from_numpy(V))
+    return law.mean.numpy(), law.covariance.numpy()
+
+
+def deviations(law, V):
+    """Return `JointNormal.deviations` of rows under a law of ndarrays."""
+    return _as_module(law).deviations(torch.from_numpy(V)).numpy()
+
+
+def conditional_noise(law, V, rng):
+    """Return `JointNormal.draw` for rows under a law of ndarrays."""
+    return _as_module(law).draw(torch.from_numpy(V), rng).numpy()
+
+
+def _as_module(law):
+    module = JointNormal(len(law[0])).double()
+    for name, value in zip(("mean", "covariance"), law, strict=True):
+        setattr(module, name, torch.tensor(value))
+    return module
