@@ -3,12 +3,14 @@
 from skae._autoencoder import AutoencoderTransformer
 from skae._config import config_context, get_config, set_config
 from skae._imputer import AutoencoderImputer
+from skae._outlier_detector import AutoencoderOutlierDetector
 from skae._vae import VAETransformer
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AutoencoderImputer",
+    "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
     "VAETransformer",
     "__version__",

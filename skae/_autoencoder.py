@@ -1,5 +1,7 @@
 """The autoencoder as a scikit-learn transformer."""
 
+from numbers import Real
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
@@ -7,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae import _modules, _training
 from skae._base import BaseAutoencoder
 from skae._code_density import KeptCodes
-from skae._sklearn import StrOptions
+from skae._sklearn import InvalidParameterError, StrOptions
 from skae._validation import check_overflow
 from skae.corruptions import Corruption
 from skae.corruptions._chain import as_corruption
@@ -230,11 +232,13 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.callbacks = callbacks
 
     def _make_module(self, **settings):
-        if not settings["architecture"].has_bottleneck:
-            is_shown_holes = settings["architecture"].is_shown_holes
-            names = ("RestoringModule", "FillingModule")
-            kind = getattr(_modules, names[is_shown_holes])
-            return kind(**self._objective(), **settings)
+        architecture = settings["architecture"]
+        if architecture.is_told_noise:
+            return _modules.DenoisingModule(**self._objective(), **settings)
+        if architecture.is_shown_holes:
+            return _modules.FillingModule(**self._objective(), **settings)
+        if not architecture.has_bottleneck:
+            return _modules.RestoringModule(**self._objective(), **settings)
         if self.penalty is None:
             return _modules.AutoencoderModule(**self._objective(), **settings)
         return _modules.PenalisedModule(**self._objective(), **settings)
@@ -274,6 +278,40 @@ class AutoencoderTransformer(BaseAutoencoder):
         """
         codes = self.sample_codes(n_samples, random_state, temperature=temperature)
         return self.inverse_transform(codes)
+
+    def reconstruct(self, X, noise=None):
+        """Return what is left of X after encoding and decoding.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows. Missing values are encoded as the mean of their column, and
+            decoded like others.
+        noise : float or None, default=None
+            For an architecture that is told how strong the noise is that it takes off,
+            `DenoisingMLP`: its standard deviation, in units of the scaled columns.
+            None is the lowest of the architecture.
+
+        Returns
+        -------
+        X_reconstructed : ndarray of shape (n_samples, n_features)
+            In the units of X.
+        """
+        if noise is None:
+            return super().reconstruct(X)
+        check_is_fitted(self)
+        architecture = self.module_.architecture
+        if not architecture.is_told_noise:
+            raise ValueError(
+                f"noise={noise!r}, but architecture={architecture!r} is not told how "
+                "strong the noise is; leave noise at None, or use "
+                "skae.architectures.DenoisingMLP()"
+            )
+        if not (isinstance(noise, Real) and 0 < noise < np.inf):
+            raise InvalidParameterError(
+                f"noise must be a positive float, got {noise!r}"
+            )
+        return self._map(X, "denoise", float(noise))
 
     def score_samples(self, X):
         """Return minus the squared reconstruction error of each row.

@@ -209,7 +209,7 @@ def warn_of_copying(estimator, n_features):
             return
         ways = "dropout, a penalty or a corruption"
     architecture = resolve_architecture(estimator)
-    if not architecture.has_bottleneck:
+    if not (architecture.has_bottleneck or architecture.is_told_noise):
         warn(
             f"architecture={architecture!r} without a bottleneck and corruption=None: "
             "the network can copy its input and learn nothing; pass the corruption "

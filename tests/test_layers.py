@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "skae"
 # From the ground up. A file imports from its own room and from lower floors; rooms of
 # one floor do not know each other.
 FLOORS = [
-    ["_sklearn", "_lazy", "_parzen"],
+    ["_sklearn", "_lazy", "_parzen", "_conformal", "_strangeness"],
     [
         "_config",
         "_availability",

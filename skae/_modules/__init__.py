@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "_autoencoder": ["AutoencoderModule"],
+        "_denoising": ["DenoisingModule"],
         "_divergences": ["balanced_normal"],
         "_export": ["build_module", "export_module"],
         "_filling": ["FillingModule"],

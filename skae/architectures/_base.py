@@ -26,6 +26,10 @@ class Architecture(BaseEstimator, ABC):
     #: Whether a restorer is told what is missing, see `build_restorer`.
     is_shown_holes = False
 
+    #: Whether a restorer is told how strong the noise is that it is to take off, and
+    #: makes that noise in training itself, see `build_restorer`.
+    is_told_noise = False
+
     @abstractmethod
     def build_encoder(self, n_features, n_outputs, rng):
         """Return the network from rows to codes, or None for no network.
@@ -61,6 +65,7 @@ class Architecture(BaseEstimator, ABC):
 
         Where `is_shown_holes`, what it maps is (n_rows, 3 * n_features): a filled row
         in a scale that brings far values near, the filled row itself, and 1 where it
-        has been filled.
+        has been filled. Where `is_told_noise`, waves of the noise's strength follow
+        upon the row, as `DenoisingMLP` has them.
         """
         raise NotImplementedError
