@@ -285,8 +285,8 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator
         Returns
         -------
         score : ndarray of shape (n_samples,)
-            float64. About 0 in the median of the training rows, about -1 for a row
-            stranger than nine out of ten of them.
+            In float64, about 0 in the median of the training rows and about -1 for a
+            row stranger than nine out of ten of them.
         """
         check_is_fitted(self)
         return self._model.score(self._check_rows(X))
@@ -464,7 +464,7 @@ class _Model:
         self.unseen_scores = self.scores[where]
 
     def score(self, X):
-        """Return scores of rows: those of training by models that have not seen them."""
+        """Return scores of rows, those of training by models that did not see them."""
         scores = np.concatenate([-self._strangeness(rows) for rows in _chunks(X)])
         keys = row_keys(X)
         place = np.minimum(np.searchsorted(self.row_keys, keys), len(self.row_keys) - 1)
@@ -497,8 +497,8 @@ class _Model:
         if self.neighbors is not None:
             standard = self._standard(X)
             away = standard - self.neighbors.centers(standard)
-            squares = np.square(away)
-            shares = np.sign(away) * squares / (squares.sum(axis=1)[:, None] + 1e-300)
+            away[np.isnan(X)] = 0.0
+            shares = signed_shares(np.square(away), away)
             parts += weights[1:].sum(axis=0)[:, None] * shares
         return parts
 
@@ -512,7 +512,8 @@ class _Model:
             views = [self.estimator.reconstruct(X, noise=level) for level in levels]
         else:
             views = [self.estimator.reconstruct(X)]
-        return np.nan_to_num(X - np.stack(views))  # nothing is strange about a hole
+        # nothing is strange about a hole
+        return np.nan_to_num((X - np.stack(views)) / self.scale)
 
     def _likelihood(self, X):
         """Return the ELBO of rows; None if the estimator has none."""
@@ -568,6 +569,12 @@ def folds_of(n_rows, n_folds, random_state):
     return list(folds.split(np.empty((n_rows, 1))))
 
 
+def signed_shares(values, differences):
+    """Return each feature's share of values, with the sign of a difference."""
+    totals = values.sum(axis=-1, keepdims=True)
+    return np.sign(differences) * values / np.where(totals > 0, totals, 1.0)
+
+
 def row_keys(X):
     """Return a number for each row that equal rows share, uint64."""
     factors = check_random_state(0).randint(2**62, size=X.shape[1]).astype(np.uint64)
@@ -576,9 +583,8 @@ def row_keys(X):
         column = X[:, j].astype(np.float64) + 0.0  # -0.0 is 0.0
         column[np.isnan(column)] = np.nan  # one kind of NaN
         bits = column.view(np.uint64)
-        keys = (keys ^ (bits ^ (bits >> np.uint64(29)))) * (
-            2 * factors[j] + np.uint64(1)
-        )
+        bits ^= bits >> np.uint64(29)
+        keys = (keys ^ bits) * (2 * factors[j] + np.uint64(1))
         keys ^= keys >> np.uint64(32)
     return keys
 

@@ -8,10 +8,15 @@ import numpy as np
 import torch
 from sklearn.utils import estimator_checks
 
-from skae import AutoencoderImputer, AutoencoderTransformer, VAETransformer
+from skae import (
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    AutoencoderTransformer,
+    VAETransformer,
+)
 from skae._sklearn import check_feature_names, check_n_features, get_feature_names
 from skae._validation import check_rows
-from skae.architectures import MLP, UNet
+from skae.architectures import MLP, DenoisingMLP, UNet
 from skae.corruptions import GaussianNoise, Masking
 from skae.penalties import Contractive, Sparse
 
@@ -162,6 +167,21 @@ IMPUTER = {
 }
 
 
+DETECTOR = {
+    "denoiser": {
+        "estimator": AutoencoderTransformer(
+            architecture=DenoisingMLP((16,)), scale="standard", max_epochs=3
+        )
+    },
+    "autoencoder": {"estimator": AutoencoderTransformer(2, max_epochs=3), "cv": 2},
+    "VAE": {"estimator": VAETransformer(2, max_epochs=3), "cv": 2},
+    "few outliers": {
+        "estimator": AutoencoderTransformer(2, max_epochs=3),
+        "contamination": 0.1,
+    },
+}
+
+
 def estimator_configurations():
     """Return a dict of unfitted estimators by the name of their configuration."""
     autoencoders = {
@@ -192,7 +212,11 @@ def estimator_configurations():
         f"Imputer, {name}": AutoencoderImputer(**parameters)
         for name, parameters in IMPUTER.items()
     }
-    return named | imputers
+    detectors = {
+        f"Detector, {name}": AutoencoderOutlierDetector(**parameters)
+        for name, parameters in DETECTOR.items()
+    }
+    return named | imputers | detectors
 
 
 @contextmanager

@@ -47,12 +47,12 @@ class DenoisingModule(RestoringModule):
         return torch.cat([noisy, level], dim=1)
 
     def encode(self, U, level=None):
-        """Return rows in network space less noise of a level: the weakest by default."""
+        """Return rows in network space less noise of a level; None is the weakest."""
         level = self.lowest if level is None else level
         return self.encoder(U, torch.full_like(U[:, :1], level))
 
     def forward(self, U, rng=None):
-        """Return the `AutoencoderOutput` of noisy rows; the code is the noise's level."""
+        """Return the `AutoencoderOutput` of noisy rows; the code is their noise."""
         rows, level = U[:, :-1], U[:, -1:]
         return AutoencoderOutput(level, self.encoder(rows, level))
 

@@ -19,7 +19,8 @@ class DenoisingMLP(MLP):
     what was put on: so `AutoencoderOutlierDetector` finds anomalies.
 
     Beside the network is the best linear answer for columns that know nothing of each
-    other, and the loss of every strength is in units of the error that this leaves [1]_.
+    other, and the loss is in units of the error that this leaves, for each strength
+    [1]_.
 
     Parameters
     ----------
@@ -92,6 +93,6 @@ class DenoisingMLP(MLP):
             )
 
     def build_restorer(self, n_features, rng):
-        """Return the network from noisy rows, and waves of the noise, to what to add."""
+        """Return the network from noisy rows and waves of the noise to what to add."""
         n_inputs = n_features + 2 * N_FREQUENCIES
         return self._build(n_inputs, tuple(self.hidden_layer_sizes), n_features, rng)

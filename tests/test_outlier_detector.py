@@ -1,0 +1,354 @@
+"""AutoencoderOutlierDetector: thresholds are honest, and anomalies are found."""
+
+import pickle
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import false_discovery_control
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
+
+from skae import AutoencoderOutlierDetector, AutoencoderTransformer, VAETransformer
+from skae._conformal import benjamini_hochberg, conformal_p_values
+from skae._outlier_detector import row_keys
+from skae._strangeness import ResidualMeasure, Unit, soft_maximum
+from skae.architectures import MLP, DenoisingMLP
+
+LINEAR = AutoencoderTransformer(2, architecture=MLP(()), max_epochs=1)
+
+
+def usual_rows(n_samples, seed):
+    """Return rows of six columns that hang together by two hidden ones."""
+    rng = np.random.default_rng(seed)
+    loadings = np.random.default_rng(0).normal(size=(2, 6))
+    return rng.normal(size=(n_samples, 2)) @ loadings + 0.3 * rng.normal(
+        size=(n_samples, 6)
+    )
+
+
+def broken_rows(n_samples, seed):
+    """Return rows with the same columns, each in another order."""
+    rng = np.random.default_rng(seed)
+    return rng.permuted(usual_rows(n_samples, seed + 1), axis=0)
+
+
+X_TRAIN = usual_rows(600, 1)
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return AutoencoderOutlierDetector(LINEAR, random_state=0).fit(X_TRAIN)
+
+
+# -- p-values --------------------------------------------------------------------------
+
+
+def test_p_value_is_the_share_of_scores_as_low_with_the_row_itself():
+    calibration = np.array([-3.0, -1.0, -1.0, 2.0])
+    p = conformal_p_values(np.array([-4.0, -3.0, -1.0, 0.0, 2.0]), calibration)
+    np.testing.assert_array_equal(p, np.array([1, 2, 4, 4, 5]) / 5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rejections_are_those_of_scipy(seed):
+    p = np.random.default_rng(seed).uniform(size=50) ** 3
+    expected = false_discovery_control(p, method="bh") <= 0.2
+    np.testing.assert_array_equal(benjamini_hochberg(p, 0.2), expected)
+    assert expected.any()
+
+
+def test_nothing_is_rejected_when_no_p_value_is_low():
+    assert not benjamini_hochberg(np.array([0.5, 0.9]), 0.1).any()
+
+
+def test_new_rows_of_the_usual_kind_have_uniform_p_values(detector):
+    p = detector.p_values(usual_rows(20_000, 2))
+    for level in (0.02, 0.05, 0.1, 0.5):
+        # calibration on 600 rows has a standard error of its own
+        error = 3 * np.sqrt(level * (1 - level) / len(X_TRAIN))
+        assert abs((p <= level).mean() - level) < error
+
+
+def test_default_threshold_calls_one_usual_row_in_twenty_an_outlier(detector):
+    flagged = detector.predict(usual_rows(20_000, 2)) == -1
+    assert abs(flagged.mean() - 0.05) < 0.02
+    np.testing.assert_array_equal(
+        flagged, detector.p_values(usual_rows(20_000, 2)) <= 0.05
+    )
+
+
+def test_false_discoveries_are_few(detector):
+    shares, found = [], []
+    for seed in range(40):
+        X = np.concatenate([usual_rows(180, seed + 100), broken_rows(20, seed + 500)])
+        selected = detector.select_outliers(X, fdr=0.2)
+        shares.append(selected[:180].sum() / max(1, selected.sum()))
+        found.append(selected[180:].mean())
+    assert np.mean(shares) < 0.2 + 0.05
+    assert np.mean(found) > 0.3
+
+
+# -- thresholds ------------------------------------------------------------------------
+
+
+def test_contamination_is_the_share_of_training_rows_called_outliers():
+    detector = AutoencoderOutlierDetector(LINEAR, contamination=0.1, random_state=0)
+    assert (detector.fit_predict(X_TRAIN) == -1).sum() == 60
+
+
+def test_threshold_moves_without_another_fit(detector):
+    detector = pickle.loads(pickle.dumps(detector))
+    scores = detector.score_samples(X_TRAIN)
+    assert (
+        detector.set_threshold(contamination=0.2).predict(X_TRAIN) == -1
+    ).sum() == 120
+    assert (detector.set_threshold(quantile=0.8).predict(X_TRAIN) == -1).sum() == 480
+    np.testing.assert_array_equal(detector.score_samples(X_TRAIN), scores)
+    X = np.concatenate([usual_rows(300, 5), broken_rows(300, 5)])
+    outliers = detector.set_threshold(p_value=0.01).predict(X) == -1
+    np.testing.assert_array_equal(outliers, detector.p_values(X) <= 0.01)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "one of contamination, quantile and p_value, got none"),
+        ({"quantile": 0.1, "p_value": 0.1}, "got ['quantile', 'p_value']"),
+        ({"contamination": 0.6}, "contamination must be a float in (0, 0.5], got 0.6"),
+        ({"p_value": 1e-4}, "below the lowest there is with 600 scored training rows"),
+    ],
+)
+def test_bad_threshold_is_refused(detector, arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        detector.set_threshold(**arguments)
+
+
+# -- scores ----------------------------------------------------------------------------
+
+
+def test_training_rows_have_scores_of_models_that_have_not_seen_them(detector):
+    scores = detector.score_samples(X_TRAIN)
+    np.testing.assert_array_equal(np.sort(scores), np.sort(detector.training_scores_))
+    # also one by one, in another order, and as another dtype that holds the same
+    np.testing.assert_array_equal(detector.score_samples(X_TRAIN[[7]]), scores[[7]])
+    rounded = X_TRAIN.astype(np.float32)
+    again = AutoencoderOutlierDetector(LINEAR, random_state=0).fit(rounded)
+    np.testing.assert_array_equal(
+        again.score_samples(rounded), again.score_samples(rounded.astype(np.float64))
+    )
+
+
+def test_a_network_that_knows_its_rows_by_heart_does_not_deceive_the_threshold():
+    # half as many components as columns that are noise: what is learned is chance
+    rng = np.random.default_rng(0)
+    X, X_new = rng.normal(size=(2, 60, 30))
+    detector = AutoencoderOutlierDetector(
+        AutoencoderTransformer(15, architecture=MLP(()), max_epochs=1),
+        n_neighbors=0,
+        contamination=0.2,
+        random_state=0,
+    ).fit(X)
+    estimator = clone(detector.estimator).set_params(random_state=0).fit(X)
+    naive = np.quantile(estimator.score_samples(X), 0.2)
+    assert (estimator.score_samples(X_new) < naive).mean() > 0.5
+    assert (detector.predict(X_new) == -1).mean() < 0.35
+
+
+def test_equal_rows_have_one_key():
+    X = np.array([[0.0, np.nan], [-0.0, -np.nan], [1.0, 2.0], [2.0, 1.0]])
+    keys = row_keys(X)
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+    assert len(
+        np.unique(row_keys(np.random.default_rng(0).normal(size=(5000, 2))))
+    ) == (5000)
+
+
+def test_columns_that_no_longer_hang_together_are_found(detector):
+    X = np.concatenate([usual_rows(300, 3), broken_rows(300, 3)])
+    assert roc_auc_score(np.repeat([0, 1], 300), -detector.score_samples(X)) > 0.93
+
+
+def test_outliers_among_the_training_rows_do_not_speak_for_each_other():
+    cluster = 4 + 0.1 * np.random.default_rng(0).normal(size=(30, 6))
+    X = np.concatenate([X_TRAIN, cluster])
+    is_outlier = np.repeat([0, 1], [600, 30])
+
+    def area(contamination):
+        detector = AutoencoderOutlierDetector(
+            LINEAR, contamination=contamination, random_state=0
+        )
+        return roc_auc_score(is_outlier, -detector.fit(X).score_samples(X))
+
+    assert area(0.1) > 0.99 > area("auto")
+
+
+def test_elbo_counts_in_place_of_residuals():
+    vae = VAETransformer(2, architecture=MLP(()), max_epochs=1, random_state=0)
+    detector = AutoencoderOutlierDetector(vae, n_neighbors=0, random_state=0)
+    X = usual_rows(50, 9)
+    scores = detector.fit(X_TRAIN).score_samples(X)
+    elbo = vae.fit(X_TRAIN).score_samples(X)
+    np.testing.assert_allclose(np.corrcoef(scores, elbo)[0, 1], 1)
+
+
+def test_unit_is_zero_in_the_median_and_one_in_the_tail():
+    values = np.exp(np.linspace(0, 10, 101))
+    measured = Unit.of(values).measure(values[[50, 90]])
+    np.testing.assert_allclose(measured, [0, 1], atol=1e-9)
+
+
+def test_soft_maximum_lies_between_mean_and_maximum():
+    measures = np.random.default_rng(0).normal(size=(3, 100))
+    soft = soft_maximum(measures)
+    assert (soft >= measures.mean(axis=0)).all()
+    assert (soft <= measures.max(axis=0)).all()
+    np.testing.assert_allclose(soft_maximum(np.ones((4, 2))), 1)
+
+
+def test_residuals_do_not_depend_on_units_of_columns():
+    squares = np.random.default_rng(0).exponential(size=(2, 50, 3))
+    units = np.array([1.0, 1e4, 1e-4])
+    np.testing.assert_allclose(
+        ResidualMeasure(squares).unseen,
+        ResidualMeasure(squares * units).unseen,
+        rtol=1e-6,
+    )
+
+
+def test_holes_are_not_strange(detector):
+    X = usual_rows(400, 11)
+    X[:, 3] = np.nan
+    assert (detector.predict(X) == -1).mean() < 0.15
+    assert np.isfinite(detector.score_samples(X)).all()
+    assert (detector.explain(X)[3].abs() < 0.5).all()
+
+
+# -- explanations ----------------------------------------------------------------------
+
+
+def test_feature_that_was_changed_is_named_with_its_direction():
+    X = pd.DataFrame(X_TRAIN, columns=list("abcdef"))
+    detector = AutoencoderOutlierDetector(LINEAR, random_state=0).fit(X)
+    new = pd.DataFrame(usual_rows(40, 4), columns=X.columns, index=np.arange(40) + 1000)
+    new.loc[:1019, "c"] += 5
+    new.loc[1020:, "e"] -= 5
+    parts = detector.explain(new)
+    assert (parts.index == new.index).all()
+    assert (parts.abs().sum(axis=1) <= 1 + 1e-9).all()
+    assert (parts.loc[:1019].idxmax(axis=1) == "c").mean() > 0.9
+    assert (parts.loc[1020:].idxmin(axis=1) == "e").mean() > 0.9
+
+
+# -- scikit-learn ----------------------------------------------------------------------
+
+
+def test_search_reaches_the_estimator_inside():
+    X = np.concatenate([usual_rows(200, 5), broken_rows(20, 5)])
+    y = np.repeat([1, -1], [200, 20])
+    search = GridSearchCV(
+        AutoencoderOutlierDetector(LINEAR, n_neighbors=0, cv=2, random_state=0),
+        {"estimator__n_components": [2, 5]},
+        scoring="roc_auc",
+        cv=2,
+    ).fit(X, y)
+    assert search.best_params_ == {"estimator__n_components": 2}
+
+
+def test_many_rows_are_scored_once_in_place_of_folds(monkeypatch):
+    monkeypatch.setattr("skae._outlier_detector.MOST_FOLDED", 500)
+    monkeypatch.setattr("skae._outlier_detector.ENOUGH_UNSEEN", 200)
+    monkeypatch.setattr("skae._strangeness.MOST_REFERENCES", 300)
+    detector = AutoencoderOutlierDetector(LINEAR, random_state=0).fit(X_TRAIN)
+    assert len(detector.training_scores_) == 200
+    flagged = detector.predict(usual_rows(5000, 2)) == -1
+    assert abs(flagged.mean() - 0.05) < 0.045
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"estimator": 3}, "The 'estimator' parameter of AutoencoderOutlierDetector"),
+        ({"contamination": 0.7}, "The 'contamination' parameter"),
+        ({"n_neighbors": []}, "must be 'auto', an int of at least 0, or a list"),
+        ({"n_neighbors": [1, 0]}, r"Got \[1, 0\] instead"),
+        ({"cv": 1}, "The 'cv' parameter"),
+    ],
+)
+def test_bad_parameters_are_refused(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        AutoencoderOutlierDetector(**parameters).fit(X_TRAIN)
+
+
+def test_one_row_is_refused():
+    with pytest.raises(ValueError, match=r"n_samples=1: .* needs at least 2 rows"):
+        AutoencoderOutlierDetector(LINEAR).fit(np.ones((1, 3)))
+
+
+# -- the denoiser ----------------------------------------------------------------------
+
+
+def test_denoiser_learns_the_mean_of_normal_rows_given_noisy_ones():
+    covariance = np.array([[1, 0.9], [0.9, 1]])
+    rng = np.random.default_rng(0)
+    X = rng.multivariate_normal([3, 5], covariance, size=3000) * [1, 10]
+    denoiser = AutoencoderTransformer(
+        architecture=DenoisingMLP((64, 64)),
+        scale="standard",
+        max_epochs=30,
+        batch_size=128,
+        early_stopping=False,
+        random_state=0,
+    ).fit(X)
+    center, scale = X.mean(axis=0), X.std(axis=0)
+    U = (X - center) / scale
+    C = np.cov(U.T)
+    for noise in (0.3, 1.0, 3.0):
+        expected = U @ np.linalg.solve(C + noise**2 * np.eye(2), C)
+        found = (denoiser.reconstruct(X, noise=noise) - center) / scale
+        off = np.square(found - expected).mean() / np.square(U - expected).mean()
+        assert off < 0.1**2
+
+
+def test_denoiser_starts_at_what_columns_can_do_on_their_own():
+    X = np.random.default_rng(0).normal(size=(8000, 5))
+    denoiser = AutoencoderTransformer(
+        architecture=DenoisingMLP((8,)),
+        scale="standard",
+        max_epochs=1,
+        validation_fraction=0.5,
+        random_state=0,
+    ).fit(X)
+    # half a nat for each column without noise's own share of the error
+    start = denoiser.history_["validation_loss"][0]
+    np.testing.assert_allclose(start, 5 / 2, rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"hidden_layer_sizes": ()}, "must name at least one layer"),
+        ({"noise": (0.0, 1.0)}, "must be a pair .low, high. of positive floats"),
+        ({"noise": (2.0, 1.0)}, "must be a pair .low, high. of positive floats"),
+    ],
+)
+def test_bad_denoiser_is_refused(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        AutoencoderTransformer(architecture=DenoisingMLP(**parameters)).fit(X_TRAIN)
+
+
+def test_noise_is_refused_where_it_is_not_told():
+    estimator = clone(LINEAR).fit(X_TRAIN)
+    with pytest.raises(ValueError, match=r"noise=0.5, but .* is not told how strong"):
+        estimator.reconstruct(X_TRAIN, noise=0.5)
+    denoiser = AutoencoderTransformer(
+        architecture=DenoisingMLP((8,)), max_epochs=1, random_state=0
+    ).fit(X_TRAIN)
+    with pytest.raises(ValueError, match="noise must be a positive float, got -1"):
+        denoiser.reconstruct(X_TRAIN, noise=-1)
+    np.testing.assert_allclose(
+        denoiser.reconstruct(X_TRAIN), denoiser.reconstruct(X_TRAIN, noise=0.05)
+    )
