@@ -99,7 +99,8 @@ class FillingPath(nn.Module):
             holes, filled = U.isnan(), self.law(U)
         # values far out would drown the others but for a second scale
         robust = ((filled - self.middle) / self.width).asinh()
-        shown = torch.cat([robust, filled, holes.to(U.dtype)], dim=1)
+        near = self.law.standardise(filled)
+        shown = torch.cat([robust, near, holes.to(U.dtype)], dim=1)
         added = self.network(shown)
         if keeps_known:
             added = added * holes
