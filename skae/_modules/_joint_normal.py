@@ -84,7 +84,7 @@ class JointNormal(nn.Module):
         return torch.cat([_filled(*part) for part in self._systems(U)])
 
     def standardise(self, U):
-        """Return whole rows in deviations of the columns, those far out brought near."""
+        """Return whole rows in standard deviations, those far out brought near."""
         unit = self.covariance.diagonal().sqrt()
         return ((U - self.mean) / unit).clamp(-FURTHEST, FURTHEST)
 
