@@ -128,14 +128,14 @@ def main():
     huge, _ = simulate(2_000_000, 10**6)
     truth = np.concatenate([[0, 0, 0, 0, 0], SLOPES])
     assert np.allclose(huge.mean(axis=0), truth[:5], atol=0.01)
-    start, results = time.perf_counter(), []
-    for seed in range(arguments.first, arguments.first + arguments.tables):
-        results.append(
-            one_table(
-                seed, truth, n_rows=arguments.rows,
-                n_imputations=arguments.imputations, quick=arguments.quick,
-            )
-        )  # fmt: skip
+    start = time.perf_counter()
+    results = [
+        one_table(
+            seed, truth, n_rows=arguments.rows,
+            n_imputations=arguments.imputations, quick=arguments.quick,
+        )
+        for seed in range(arguments.first, arguments.first + arguments.tables)
+    ]  # fmt: skip
     shares = np.mean(results, axis=0)  # (3, n_estimates)
     names = ["whole tables", "multiple imputation", "filled once"]
     frame = pd.DataFrame(shares, index=names, columns=NAMES).T
