@@ -91,7 +91,7 @@ def make_imputer(seed, *, n_imputations, quick):
         estimator = AutoencoderTransformer(
             architecture=RestoringMLP((64,)),
             corruption=Masking("random", fill="missing"),
-            max_epochs=30,
+            max_epochs=15,
             lr=2e-3,
         )
     return AutoencoderImputer(
