@@ -34,7 +34,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
-from skae import AutoencoderImputer
+from skae import AutoencoderImputer, AutoencoderTransformer
+from skae.architectures import RestoringMLP
+from skae.corruptions import Masking
 
 SHARES = {"spam": 0.2, "breast cancer": 0.5}
 
@@ -45,12 +47,18 @@ FOREST = {"spam": (20, 3), "breast cancer": (100, 10)}
 QUICK_FOREST = 5, 2
 
 
-def make_imputers(seed, forest):
+def make_imputers(seed, forest, *, quick):
     """Return imputers by name, one with so many trees and rounds."""
     n_trees, n_rounds = forest
     trees = ExtraTreesRegressor(n_trees, random_state=seed)
+    few_steps = AutoencoderTransformer(
+        architecture=RestoringMLP((32,)),
+        corruption=Masking("random", fill="missing"),
+        max_epochs=3,
+    )
+    ours = few_steps if quick else None
     return {
-        "AutoencoderImputer": AutoencoderImputer(random_state=seed),
+        "AutoencoderImputer": AutoencoderImputer(ours, random_state=seed),
         "mean": SimpleImputer(),
         "KNNImputer": KNNImputer(),
         "IterativeImputer": IterativeImputer(random_state=seed),
@@ -69,7 +77,7 @@ def read(table, folder):
     return X, X.std(axis=0)
 
 
-def measure(X, units, share, seed, *, choose, forest, names):
+def measure(X, units, share, seed, *, choose, quick, forest, names):
     """Return the mean squared error and the seconds of every imputer."""
     random = np.random.RandomState(seed)
     measured = random.uniform(size=X.shape) < share
@@ -79,7 +87,7 @@ def measure(X, units, share, seed, *, choose, forest, names):
         seen[measured] = np.nan
     center, scale = np.nanmean(seen, axis=0), np.nanstd(seen, axis=0)
     results = {}
-    for name, imputer in make_imputers(seed, forest).items():
+    for name, imputer in make_imputers(seed, forest, quick=quick).items():
         if names and name not in names:
             continue
         start = time.perf_counter()
@@ -110,6 +118,7 @@ def main():
             measure(
                 X, units, SHARES[table], seed, names=arguments.imputers,
                 choose=arguments.choose,
+                quick=arguments.quick,
                 forest=QUICK_FOREST if arguments.quick else FOREST[table],
             )
             for seed in range(arguments.seeds)
