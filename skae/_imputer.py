@@ -34,10 +34,10 @@ from skae.corruptions import Masking
 # wide for a joint law of all columns.
 MASKED = 0.5
 
-# The default estimator takes about this many steps, of this size, in as many batches
-# an epoch as `batch_size="auto"` makes.
-STEPS, STEP_SIZE = 3000, 2e-3
-BATCHES, LARGEST_BATCH = 16, 256
+# The default estimator takes about this many steps, of this size, in batches of a
+# sixteenth of the rows within bounds: each row of a batch has equations to solve.
+STEPS, STEP_SIZE = 2500, 2e-3
+BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 16, 16, 128
 
 
 def _draws(imputer):
@@ -220,12 +220,14 @@ class AutoencoderImputer(
                 corruption=Masking(MASKED, fill="center")
             )
         else:
-            n_batches = max(BATCHES, len(X) // LARGEST_BATCH)
+            batch_size = np.clip(len(X) // BATCHES, SMALLEST_BATCH, LARGEST_BATCH)
+            n_batches = -(-len(X) // batch_size)
             estimator = AutoencoderTransformer(
                 architecture=RestoringMLP(),
                 corruption=Masking("random", fill="missing"),
                 lr=STEP_SIZE,
-                max_epochs=max(1, STEPS // n_batches),
+                batch_size=int(batch_size),
+                max_epochs=int(max(1, STEPS // n_batches)),
             )
         if random_state is not None and hasattr(estimator, "random_state"):
             estimator.set_params(random_state=draw_seed(random_state))

@@ -48,6 +48,10 @@ MOST_FOLDED, ENOUGH_UNSEEN = 50_000, 10_000
 # The p-value below which contamination="auto" calls a row an outlier.
 AUTO_P_VALUE = 0.05
 
+# Most columns for which holes are filled by a joint normal law of all: it costs their
+# cube for a row with holes. In wider tables they are filled with column means.
+MOST_COLUMNS = 128
+
 # Rows scored at once.
 ROWS_AT_ONCE = 8192
 
@@ -420,6 +424,9 @@ class _Model:
         statistics = _modules.column_statistics(X)
         self.center = np.nan_to_num(statistics.mean)
         self.scale = np.where(statistics.std > 0, statistics.std, 1.0)
+        self.law = None
+        if X.shape[1] <= MOST_COLUMNS:
+            self.law = _modules.joint_normal(self._in_units(X))
         random_state = np.random.RandomState(seed)
         make = partial(make_estimator, detector.estimator, seed=seed)
         folds = folds_of(len(X), detector.cv, random_state)
@@ -504,7 +511,8 @@ class _Model:
 
     def _residuals(self, X):
         """Return rows less what the estimator makes of them, (n_views, n, features)."""
-        X = X.astype(np.float64, copy=False)
+        holes = np.isnan(X)
+        X = self.center + self.scale * self._standard(X)
         architecture = getattr(self.estimator, "module_", self.estimator)
         architecture = getattr(architecture, "architecture", None)
         if getattr(architecture, "is_told_noise", False):
@@ -512,8 +520,9 @@ class _Model:
             views = [self.estimator.reconstruct(X, noise=level) for level in levels]
         else:
             views = [self.estimator.reconstruct(X)]
-        # nothing is strange about a hole
-        return np.nan_to_num((X - np.stack(views)) / self.scale)
+        residuals = (X - np.stack(views)) / self.scale
+        residuals[:, holes] = 0.0  # nothing is strange about a hole
+        return residuals
 
     def _likelihood(self, X):
         """Return the ELBO of rows; None if the estimator has none."""
@@ -526,8 +535,15 @@ class _Model:
         return (median - values) / width
 
     def _standard(self, X):
-        """Return rows of unit variance, the mean in their holes."""
-        return np.nan_to_num((X.astype(np.float64) - self.center) / self.scale)
+        """Return rows of unit variance, their holes filled."""
+        V = self._in_units(X)
+        holed = np.isnan(V).any(axis=1)
+        if self.law is not None and holed.any():
+            V[holed] = _modules.expected(self.law, V[holed])
+        return np.nan_to_num(V)
+
+    def _in_units(self, X):
+        return (X.astype(np.float64) - self.center) / self.scale
 
 
 def make_estimator(estimator, n_rows, *, seed):

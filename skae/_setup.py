@@ -173,7 +173,7 @@ def start_module(estimator, rows, n_components, *, seed):
     module.set_scaler(scaler)
     if not architecture.has_bottleneck:
         # it is the rows themselves, whatever `init`
-        module.start_at_rows(rows.X if rows.train is None else rows.X[rows.train])
+        module.start_at_rows(rows)
     elif estimator.init == "pca":
         module.start_at_pca(axes)
     return module

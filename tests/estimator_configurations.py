@@ -16,7 +16,7 @@ from skae import (
 )
 from skae._sklearn import check_feature_names, check_n_features, get_feature_names
 from skae._validation import check_rows
-from skae.architectures import MLP, DenoisingMLP, UNet
+from skae.architectures import MLP, DenoisingMLP, RestoringMLP, UNet
 from skae.corruptions import GaussianNoise, Masking
 from skae.penalties import Contractive, Sparse
 
@@ -94,8 +94,8 @@ class ImageAutoencoder(ImageRows, AutoencoderTransformer):
     """For `image_shape`."""
 
 
-class ImageRestorer(ImageAutoencoder):
-    """For `image_shape` without a bottleneck."""
+class WithoutCode:
+    """For architectures without a bottleneck."""
 
     def _fit(self, *args, **options):
         # the checks set this parameter of whatever has it, and to nonsense as well
@@ -106,6 +106,14 @@ class ImageRestorer(ImageAutoencoder):
             return super()._fit(*args, **options)
         finally:
             self.n_components = n_components
+
+
+class Restorer(WithoutCode, AutoencoderTransformer):
+    """For tables without a bottleneck."""
+
+
+class ImageRestorer(WithoutCode, ImageAutoencoder):
+    """For `image_shape` without a bottleneck."""
 
 
 class ImageVAE(ImageRows, VAETransformer):
@@ -164,6 +172,18 @@ IMPUTER = {
     },
     "rounds": {"estimator": AutoencoderTransformer(2, max_epochs=3), "max_iter": 5},
     "VAE": {"estimator": VAETransformer(max_epochs=3)},
+    "restorer": {
+        "estimator": AutoencoderTransformer(
+            architecture=RestoringMLP((16,)),
+            corruption=Masking("random", fill="missing"),
+            max_epochs=3,
+        ),
+        "add_indicator": True,
+    },
+    "empty features kept": {
+        "estimator": AutoencoderTransformer(2, max_epochs=3),
+        "keep_empty_features": True,
+    },
 }
 
 
@@ -196,6 +216,10 @@ def estimator_configurations():
         image_shape=IMAGE_SHAPE,
         architecture=UNet((4, 8), n_blocks=1),
         corruption=GaussianNoise(0.3, relative=True),
+    )
+    autoencoders["table, no bottleneck"] = Restorer(
+        architecture=RestoringMLP((16,)),
+        corruption=Masking("random", fill="missing"),
     )
     vaes = {
         name: VAETransformer(**parameters)

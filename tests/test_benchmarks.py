@@ -527,3 +527,31 @@ def test_the_quick_comparison_of_imputers_runs_them_all():
     assert len(errors) == 5
     # a column's own spread is 1, and rows of wine tell much of it
     assert errors["AutoencoderImputer"] < 0.9 * errors["mean"] < 1.1
+
+
+def test_the_quick_protocol_of_imputation_has_every_imputer():
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "imputation_protocols.py"), "--quick"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    *_, header, ours, mean, neighbours, iterative, trees = done.stdout.splitlines()
+    assert header.split() == ["MSE", "deviation", "seconds"]
+    lines = [ours, mean, neighbours, iterative, trees]
+    errors = [float(line.split()[-3]) for line in lines]
+    assert errors[0] < min(errors[1:])
+    assert errors[1] == pytest.approx(1, abs=0.05)
+
+
+def test_pooled_estimates_are_those_of_rubins_rules(literature):
+    coverage = import_module("imputation_coverage")
+    values, squares = np.array([[1.0], [2.0], [3.0]]), np.full((3, 1), 0.5)
+    value, square, n_freedom = coverage.pool(values, squares, 1e9)
+    assert value == 2.0
+    assert square == pytest.approx(0.5 + 4 / 3)
+    # Rubin's own degrees of freedom, for a large table
+    assert n_freedom == pytest.approx(2 * (1 + 0.5 / (4 / 3)) ** 2, rel=1e-6)
+    assert coverage.covers(0.0, 1.0, 1e9, np.array([-1.6, 1.6, 1.7])).tolist() == [
+        True, True, False,
+    ]  # fmt: skip

@@ -16,7 +16,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderImputer, AutoencoderTransformer, VAETransformer
-from skae.architectures import MLP
+from skae.architectures import MLP, RestoringMLP
+from skae.corruptions import Masking
 
 NAMES, (X, Y) = load_wine().feature_names, load_wine(return_X_y=True)
 HOLES = np.random.RandomState(0).uniform(size=X.shape) < 0.2
@@ -125,7 +126,8 @@ def test_the_estimator_is_cloned():
     assert clone(imputer).get_params()["estimator__n_components"] == 3
 
 
-def test_default_comes_nearer_to_the_truth_than_the_mean():
+def test_default_comes_nearer_to_the_truth_than_the_mean(monkeypatch):
+    monkeypatch.setattr("skae._imputer.STEPS", 100)  # the start is half of it
     rows = load_digits().data[:600]
     holes = np.random.RandomState(0).uniform(size=rows.shape) < 0.2
     seen = np.where(holes, np.nan, rows)
@@ -192,17 +194,14 @@ def test_invalid_parameters_are_refused(parameters, message):
         AutoencoderImputer(**parameters).fit(X_HOLES)
 
 
-def test_rows_and_columns_without_a_known_value_are_refused():
-    rows = X_HOLES.copy()
-    rows[7] = np.nan
-    imputer = make().fit(X_HOLES)
-    for door in (make().fit, imputer.transform):
-        with pytest.raises(ValueError, match="row 7 of X has no known value"):
-            door(rows)
-    frame = pd.DataFrame(X_HOLES, columns=NAMES).assign(ash=np.nan)
-    with pytest.raises(ValueError, match="column 'ash' of X has no known value"):
-        make().fit(frame)
-    assert np.isfinite(imputer.transform(frame.to_numpy())).all()
+def test_a_table_without_a_known_value_is_refused():
+    with pytest.raises(ValueError, match="column 0 of X has no known value"):
+        make().fit(X_HOLES * np.nan)
+    images = AutoencoderTransformer(2, image_shape=(1, 1, 13), **FAST)
+    seen = X_HOLES.copy()
+    seen[:, 4] = np.nan  # an image cannot do without a pixel
+    with pytest.raises(ValueError, match="column 4 of X has no known value"):
+        AutoencoderImputer(images).fit(seen)
 
 
 def test_infinities_and_other_widths_are_refused():
@@ -224,3 +223,117 @@ def test_a_failed_fit_leaves_the_imputer_as_it_was():
     with pytest.raises(ValueError, match="no known value"):
         imputer.fit(X_HOLES * np.nan)
     np.testing.assert_array_equal(imputer.transform(X_HOLES), before)
+
+
+# -- the default, and what comes beside filled columns ---------------------------------
+
+QUICK = AutoencoderTransformer(
+    architecture=RestoringMLP((16,)),
+    corruption=Masking("random", fill="missing"),
+    max_epochs=3,
+)
+
+
+def quick(**parameters):
+    return AutoencoderImputer(QUICK, **{"random_state": 0} | parameters)
+
+
+def test_default_is_a_restorer_of_tables_and_of_wide_ones_an_autoencoder():
+    imputer = AutoencoderImputer(random_state=0)
+    assert imputer._make_estimator(X, 0).architecture.is_shown_holes
+    wide = imputer._make_estimator(np.zeros((5, 129)), 0)
+    assert wide.architecture == "auto"
+
+
+def test_rows_without_a_known_value_get_the_means():
+    rows = X_HOLES.copy()
+    rows[7] = np.nan
+    for imputer in (quick(), make(), quick(sample_posterior=True, n_imputations=2)):
+        filled = imputer.fit(rows).transform(rows)
+        assert np.isfinite(filled).all()
+        if not imputer.sample_posterior:
+            np.testing.assert_allclose(filled[7], np.nanmean(rows, axis=0))
+
+
+def test_columns_without_a_known_value_are_left_out_or_zero():
+    frame = pd.DataFrame(X_HOLES, columns=NAMES)
+    frame.insert(3, "empty", np.nan)
+    out = quick().set_output(transform="pandas").fit(frame)
+    assert list(out.transform(frame).columns) == NAMES
+    kept = quick(keep_empty_features=True).set_output(transform="pandas").fit(frame)
+    filled = kept.transform(frame)
+    assert list(filled.columns) == list(frame.columns)
+    assert (filled["empty"] == 0).all()
+    pd.testing.assert_frame_equal(filled[NAMES], out.transform(frame))
+    later = kept.transform(frame.assign(empty=2.0))
+    assert (later["empty"] == 2.0).all()
+
+
+def test_indicator_columns_say_where_a_value_was_missing():
+    seen = X_HOLES.copy()
+    seen[:, 4] = X[:, 4]
+    frame = pd.DataFrame(seen, columns=NAMES)
+    imputer = quick(add_indicator=True).set_output(transform="pandas").fit(frame)
+    filled = imputer.transform(frame)
+    holed = [name for name in NAMES if name != NAMES[4]]
+    names = NAMES + [f"missingindicator_{name}" for name in holed]
+    assert list(filled.columns) == list(imputer.get_feature_names_out()) == names
+    flags = filled[names[13:]].to_numpy()
+    np.testing.assert_array_equal(flags, frame[holed].isna())
+    assert quick(add_indicator=True).fit(X).transform(X).shape == X.shape
+
+
+# -- several imputations ---------------------------------------------------------------
+
+
+def test_draws_leave_known_values_and_differ_in_holes():
+    imputer = quick(sample_posterior=True, n_imputations=3).fit(X_HOLES)
+    draws = imputer.sample_imputations(X_HOLES, random_state=0)
+    assert draws.shape == (3, *X.shape)
+    assert (draws[:, ~HOLES] == X[~HOLES]).all()
+    assert (draws[:, HOLES].std(axis=0) > 0).mean() > 0.99
+    again = imputer.sample_imputations(X_HOLES, 7, random_state=0)
+    np.testing.assert_array_equal(again[:3], draws)
+    assert (again[3:6, HOLES] != draws[:, HOLES]).mean() > 0.99
+    one = imputer.transform(X_HOLES)
+    np.testing.assert_array_equal(one, imputer.transform(X_HOLES))
+    assert (one[HOLES] != draws[0][HOLES]).mean() > 0.99
+    copy = pickle.loads(pickle.dumps(imputer))
+    np.testing.assert_array_equal(copy.transform(X_HOLES), one)
+    np.testing.assert_array_equal(imputer.sample_imputations(X, 1)[0], X)
+
+
+def test_draws_are_as_far_apart_as_the_truth_is_from_what_is_expected():
+    random = np.random.RandomState(0)
+    rows = random.normal(size=(1500, 1)) + random.normal(size=(1500, 3))
+    holes = random.uniform(size=rows.shape) < 0.3
+    seen = np.where(holes, np.nan, rows)
+    imputer = quick(sample_posterior=True, n_imputations=4).fit(seen)
+    draws = imputer.sample_imputations(seen, 60, random_state=0)[:, holes]
+    low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+    inside = ((rows[holes] > low) & (rows[holes] < high)).mean()
+    assert 0.86 < inside < 0.93
+    # the covariance of filled rows is that of the rows, where expectations have less
+    filled = imputer.sample_imputations(seen, 1, random_state=0)[0]
+    np.testing.assert_allclose(np.cov(filled.T), np.cov(rows.T), atol=0.25)
+    expected = imputer.set_params(sample_posterior=False).transform(seen)
+    assert (expected.var(axis=0) < 0.95 * filled.var(axis=0)).all()
+
+
+def test_draws_need_the_parameter_and_any_estimator_makes_them():
+    assert not hasattr(quick(), "sample_imputations")
+    for cls in (AutoencoderTransformer, VAETransformer):
+        imputer = make(cls, sample_posterior=True, n_imputations=2).fit(X_HOLES)
+        assert np.isfinite(imputer.sample_imputations(X_HOLES)).all()
+    with pytest.raises(ValueError, match="n_imputations must be a positive int"):
+        imputer.sample_imputations(X_HOLES, 0)
+
+
+def test_rows_too_wide_for_a_joint_law_are_drawn_column_by_column():
+    wide = np.random.RandomState(0).normal(size=(60, 130))
+    seen = np.where(
+        np.random.RandomState(1).uniform(size=wide.shape) < 0.2, np.nan, wide
+    )
+    imputer = make(sample_posterior=True, n_imputations=2).fit(seen)
+    draws = imputer.sample_imputations(seen, 8, random_state=0)[:, np.isnan(seen)]
+    assert 0.7 < draws.std() < 1.6

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import false_discovery_control
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from skae import AutoencoderOutlierDetector, AutoencoderTransformer, VAETransformer
 from skae._conformal import benjamini_hochberg, conformal_p_values
@@ -253,7 +253,7 @@ def test_search_reaches_the_estimator_inside():
         AutoencoderOutlierDetector(LINEAR, n_neighbors=0, cv=2, random_state=0),
         {"estimator__n_components": [2, 5]},
         scoring="roc_auc",
-        cv=2,
+        cv=StratifiedKFold(2, shuffle=True, random_state=0),
     ).fit(X, y)
     assert search.best_params_ == {"estimator__n_components": 2}
 

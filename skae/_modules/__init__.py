@@ -10,7 +10,12 @@ __getattr__, __dir__, __all__ = lazy_names(
         "_divergences": ["balanced_normal"],
         "_export": ["build_module", "export_module"],
         "_filling": ["FillingModule"],
-        "_joint_normal": ["conditional_noise", "deviations", "joint_normal"],
+        "_joint_normal": [
+            "conditional_noise",
+            "deviations",
+            "expected",
+            "joint_normal",
+        ],
         "_pca": ["PrincipalAxes", "principal_axes"],
         "_penalised": ["PenalisedModule"],
         "_restoring": ["RestoringModule"],

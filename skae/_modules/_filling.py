@@ -33,10 +33,12 @@ class FillingModule(RestoringModule):
         self.encoder = FillingPath(self.n_features, network, self.rng)
         self.decoder = nn.Identity()
 
-    def start_at_rows(self, X):
-        """Make the network fill holes with their mean by the law of rows X."""
-        some = np.linspace(0, len(X) - 1, min(len(X), MOST_ROWS)).astype(int)
-        U = self.scaler(torch.from_numpy(X[some].astype(np.float64)), torch.float64)
+    def start_at_rows(self, rows):
+        """Make the network fill holes with their mean by the law of `TrainingRows`."""
+        n_rows = min(rows.n_train, MOST_ROWS)
+        some = np.linspace(0, rows.n_train - 1, n_rows).astype(int)
+        X = rows.X[some if rows.train is None else rows.train[some]]
+        U = self.scaler(torch.from_numpy(X.astype(np.float64)), torch.float64)
         self.encoder.start_at(U, *self._line())
 
     def corrupt(self, U, rng, known=None):
@@ -99,7 +101,8 @@ class FillingPath(nn.Module):
             holes, filled = U.isnan(), self.law(U)
         # values far out would drown the others but for a second scale
         robust = ((filled - self.middle) / self.width).asinh()
-        shown = torch.cat([robust, filled, holes.to(U.dtype)], dim=1)
+        near = self.law.standardise(filled)
+        shown = torch.cat([robust, near, holes.to(U.dtype)], dim=1)
         added = self.network(shown)
         if keeps_known:
             added = added * holes
@@ -110,6 +113,7 @@ class FillingPath(nn.Module):
         self.law.fit(U)
         self.gain.fill_(gain)
         self.bias.copy_(torch.from_numpy(bias))
+        U = U.where(~U.isnan().all(dim=0), 0.0)  # what only held-out rows know
         low, middle, high = (
             torch.from_numpy(np.nanquantile(U.numpy(), q, axis=0))
             for q in (MIDDLE[0], 0.5, MIDDLE[1])

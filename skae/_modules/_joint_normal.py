@@ -16,6 +16,10 @@ LEAST_OWN_SHARE = 1e-3
 # rounds.
 TOLERANCE, MOST_ROUNDS = 1e-2, 30
 
+# Values further out, in standard deviations of their column, count as these: of columns
+# with heavy tails they would say too much about others.
+FURTHEST = 5.0
+
 # Rows to learn the law from, and numbers of the systems that are solved at once.
 MOST_ROWS, CELLS = 5000, 2**20
 
@@ -79,6 +83,11 @@ class JointNormal(nn.Module):
         """
         return torch.cat([_filled(*part) for part in self._systems(U)])
 
+    def standardise(self, U):
+        """Return whole rows in standard deviations, those far out brought near."""
+        unit = self.covariance.diagonal().sqrt()
+        return ((U - self.mean) / unit).clamp(-FURTHEST, FURTHEST)
+
     def deviations(self, U):
         """Return the standard deviation of every entry given what is known of its row.
 
@@ -106,13 +115,14 @@ class JointNormal(nn.Module):
     def _systems(self, U):
         """Yield chunks of rows, the equations of each row's known part, and the law."""
         law = mean, covariance = self.mean.to(U.dtype), self.covariance.to(U.dtype)
+        furthest = FURTHEST * covariance.diagonal().sqrt()
         for V in U.split(max(1, CELLS // len(mean) ** 2)):
             known = (~V.isnan()).to(U.dtype)
             # the identity where a row has holes: all systems are of one size
             matrices = covariance * known[:, :, None] * known[:, None, :]
             matrices += torch.diag_embed(1 - known)  # (n_rows, n_features, n_features)
             factor, _ = torch.linalg.cholesky_ex(matrices)
-            centred = (V - mean).nan_to_num(0.0)
+            centred = (V - mean).nan_to_num(0.0).clamp(-furthest, furthest)
             yield V, (factor, centred), law
 
     def _expect(self, V):
@@ -151,6 +161,11 @@ def joint_normal(V):
     """Return mean and covariance of the law of rows, as ndarrays."""
     law = JointNormal(V.shape[1]).double().fit(torch.from_numpy(V))
     return law.mean.numpy(), law.covariance.numpy()
+
+
+def expected(law, V):
+    """Return rows with holes filled by their mean under a law of ndarrays."""
+    return _as_module(law)(torch.from_numpy(V)).numpy()
 
 
 def deviations(law, V):

@@ -40,8 +40,8 @@ class RestoringModule(AutoencoderModule):
             with torch.no_grad():
                 backdrop.copy_(mean - mean.mean())
 
-    def start_at_rows(self, X):
-        """Make the network return the rows as they are, whatever those of fit, X."""
+    def start_at_rows(self, rows):
+        """Make the network return the rows as they are, whatever `TrainingRows`."""
         self.encoder.start_at(*self._line())
 
     def _line(self):

@@ -13,8 +13,9 @@ class RestoringMLP(MLP):
     from the best linear answer. Values that are known stay what they are, unless a
     corruption other than `Masking(fill="missing")` may have changed them.
 
-    For tables of up to a few hundred columns: each row has a system of linear
-    equations to solve.
+    Trained with that corruption, a row without holes is restored as it is, and scores
+    as if nothing had been lost. For tables of up to a few hundred columns: each row
+    has a system of linear equations to solve.
 
     Parameters
     ----------
