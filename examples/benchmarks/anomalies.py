@@ -1,0 +1,236 @@
+"""Anomalies in tables: AutoencoderOutlierDetector beside nearest neighbours.
+
+    python examples/benchmarks/anomalies.py                 # 22 tables, 5 seeds: hours
+    python examples/benchmarks/anomalies.py --seeds 1 --most-rows 5000
+    python examples/benchmarks/anomalies.py --protocol contaminated
+    python examples/benchmarks/anomalies.py --quick         # seconds: does it run?
+
+The protocols are those of DTE [1]_, on tables of ADBench [2]_: columns are standardised
+by the training rows; more than 50,000 rows are cut down to so many at random, fewer
+than 1,000 are drawn up to so many with replacement.
+
+- one-class: training rows are the first half of the normal rows, in the order of the
+  file; test rows are all others. The detector is at its defaults.
+- contaminated: training rows are as many as there are rows, drawn with replacement;
+  test rows are all rows. `contamination=0.1`, whatever the table.
+
+Figures are areas under the curves of ROC and of precision and recall, in %, the mean
+over seeds. Nearest neighbours are those of the paper, by the fifth distance, and must
+agree with its figures; published ones are read from dte_semi_aucroc.csv and the like
+in the folder `--published`, if there is one.
+
+Tables are read from the folder adbench in the folder that the environment variable
+SKAE_DATA names, or in ../shared/data beside the repository. With --quick they are
+tables that come with scikit-learn.
+
+References
+----------
+.. [1] V. Livernoche et al., "On Diffusion Modeling for Anomaly Detection", ICLR 2024,
+   arXiv:2305.18593.
+.. [2] S. Han et al., "ADBench: Anomaly Detection Benchmark", NeurIPS 2022,
+   arXiv:2206.09426.
+"""
+
+import argparse
+import csv
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import rankdata, wilcoxon
+from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
+from speed_race import timed
+from speed_report import TOO_SMALL, describe_machine, list_text, table_text
+from tables import data_folder
+
+from skae import AutoencoderOutlierDetector
+
+FEWEST_ROWS, MOST_ROWS = 1000, 50_000
+CONTAMINATION = 0.1  # of the second protocol, for all tables
+ROC, PR = "ROC", "precision-recall"
+
+#: Published methods that are shown, if there are figures.
+PUBLISHED = ("kNN", "DTE-NP", "ICL", "DTE-C", "IForest", "MCD", "VAE")
+
+
+def load_tables(quick):
+    """Yield names of tables, their rows, and 1 where a row is an anomaly."""
+    if quick:
+        for load in (load_wine, load_breast_cancer):
+            X, y = load(return_X_y=True)
+            yield load.__name__.removeprefix("load_"), X, (y == 0).astype(int)
+        return
+    folder = data_folder() / "adbench"
+    for path in sorted(folder.glob("*.npz"), key=lambda p: int(p.stem.split("_")[0])):
+        table = np.load(path, allow_pickle=True)
+        yield path.stem, table["X"].astype(np.float64), table["y"].astype(int)
+
+
+def split(X, y, seed, protocol, most_rows):
+    """Return training rows, test rows, and which of the latter are anomalies."""
+    rng = np.random.RandomState(seed)
+    if len(X) < FEWEST_ROWS:
+        rows = rng.choice(len(X), FEWEST_ROWS, replace=True)
+        X, y = X[rows], y[rows]
+    if len(X) > most_rows:
+        rows = rng.choice(len(X), most_rows, replace=False)
+        X, y = X[rows], y[rows]
+    if protocol == "contaminated":
+        train, test = rng.choice(len(X), len(X), replace=True), np.arange(len(X))
+    else:
+        normal = np.flatnonzero(y == 0)
+        train, others = np.split(normal, [len(normal) // 2])
+        test = np.concatenate([others, np.flatnonzero(y == 1)])
+    scaler = StandardScaler().fit(X[train])
+    return scaler.transform(X[train]), scaler.transform(X[test]), y[test]
+
+
+# -- methods: from training and test rows to how strange the latter are ----------------
+
+
+def ours(X_train, X_test, seed, protocol):
+    """Return the strangeness of test rows by the detector."""
+    contamination = CONTAMINATION if protocol == "contaminated" else "auto"
+    detector = AutoencoderOutlierDetector(
+        contamination=contamination, random_state=seed
+    )
+    return -detector.fit(X_train).score_samples(X_test)
+
+
+def nearest(X_train, X_test, seed, protocol):
+    """Return the distance to the fifth of the nearest training rows."""
+    index = NearestNeighbors(n_neighbors=5).fit(X_train)
+    return index.kneighbors(X_test)[0][:, -1]
+
+
+def forest(X_train, X_test, seed, protocol):
+    """Return how soon random cuts isolate a row."""
+    isolation = IsolationForest(random_state=seed).fit(X_train)
+    return -isolation.score_samples(X_test)
+
+
+METHODS = {
+    "AutoencoderOutlierDetector": ours,
+    "nearest neighbours": nearest,
+    "IsolationForest": forest,
+}
+
+
+def measure(tables, arguments):
+    """Return figures by table and method: the two areas, and seconds."""
+    figures = {}
+    for name, X, y in tables:
+        figures[name] = {}
+        for method, function in METHODS.items():
+            runs = []
+            for seed in range(arguments.seeds):
+                parts = split(X, y, seed, arguments.protocol, arguments.most_rows)
+                X_train, X_test, is_anomaly = parts
+                strangeness, times = timed(
+                    function, X_train, X_test, seed, arguments.protocol
+                )
+                runs.append(
+                    (
+                        100 * roc_auc_score(is_anomaly, strangeness),
+                        100 * average_precision_score(is_anomaly, strangeness),
+                        times["cpu"],
+                    )
+                )
+            figures[name][method] = np.mean(runs, axis=0)
+        line = (f"{m} {v[0]:.1f} {v[1]:.1f}" for m, v in figures[name].items())
+        print(name, *line, sep="; ", file=sys.stderr, flush=True)
+    return figures
+
+
+def with_published(figures, arguments):
+    """Return the figures with published ones of the same tables, if there are any."""
+    kind = {"one-class": "semi", "contaminated": "unsup"}[arguments.protocol]
+    published = {}
+    for area in ("roc", "pr"):
+        path = arguments.published / f"dte_{kind}_auc{area}.csv"
+        if not path.exists():
+            return figures
+        with path.open() as lines:
+            for row in csv.DictReader(lines):
+                published[area, plain(row["dataset"])] = row
+    for name, methods in figures.items():
+        key = plain(name.partition("_")[2])
+        for method in PUBLISHED:
+            pair = [float(published[area, key][method]) for area in ("roc", "pr")]
+            methods[f"{method}, published"] = np.array([*pair, np.nan])
+    return figures
+
+
+def plain(name):
+    """Return a table's name as all spell it."""
+    return name.lower().replace("_", "")
+
+
+# -- report ----------------------------------------------------------------------------
+
+
+def report(figures, arguments):
+    """Return what came out, as markdown."""
+    methods = list(next(iter(figures.values())))
+    cube = np.array([[figures[t][m] for m in methods] for t in figures])
+    lines = [
+        [table, *(f"{roc:.1f} / {pr:.1f}" for roc, pr, _ in row)]
+        for table, row in zip(figures, cube, strict=True)
+    ]
+    ranks = rankdata(-cube[:, :, :2], axis=1).mean(axis=0)  # (n_methods, 2)
+    summary = []
+    for i, method in enumerate(methods):
+        ahead = cube[:, 0, :2] - cube[:, i, :2]
+        p = ["" if i == 0 else f"{wilcoxon(ahead[:, j]).pvalue:.3f}" for j in (0, 1)]
+        wins = [f"{(ahead[:, j] > 0).sum()}" if i else "" for j in (0, 1)]
+        means = cube[:, i].mean(axis=0)
+        summary.append(
+            [method, f"{means[0]:.2f}", f"{means[1]:.2f}"]
+            + [f"{ranks[i, 0]:.1f}", f"{ranks[i, 1]:.1f}", *wins, *p]
+            + ["" if np.isnan(means[2]) else f"{means[2]:.1f}"]
+        )
+    head = ["method", ROC, PR, f"rank, {ROC}", f"rank, {PR}"]
+    head += [f"ours above, {ROC}", f"{PR}", f"p, {ROC}", f"p, {PR}", "CPU seconds"]
+    parts = [
+        f"# Anomalies: {arguments.protocol}",
+        f"`{shlex.join(['python', *sys.argv])}`",
+        list_text(describe_machine()),
+        "## Tables",
+        table_text(["table", *methods], lines),
+        "## Means over tables, mean ranks, tables where ours is above, Wilcoxon's p",
+        table_text(head, summary),
+    ]
+    if arguments.quick:
+        parts.append(TOO_SMALL)
+    return "\n\n".join(parts)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--protocol", choices=("one-class", "contaminated"), default="one-class"
+    )
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--most-rows", type=int, default=MOST_ROWS)
+    parser.add_argument("--tables", nargs="+", help="names, as 14_glass; default: all")
+    parser.add_argument("--published", type=Path, default=Path("published"))
+    parser.add_argument("--quick", action="store_true", help="tiny: does it run?")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.seeds = 1
+    tables = (
+        table
+        for table in load_tables(arguments.quick)
+        if arguments.tables is None or table[0] in arguments.tables
+    )
+    figures = with_published(measure(tables, arguments), arguments)
+    print(report(figures, arguments))
+
+
+if __name__ == "__main__":
+    main()
