@@ -32,7 +32,6 @@ import numpy as np
 import torch
 from literature import (
     QUICK_EPOCHS,
-    SECONDS,
     Claim,
     Fit,
     load_images,
@@ -50,6 +49,7 @@ from skae.architectures import Architecture
 
 N_COMPONENTS = 2
 BOUND = "-ELBO"
+CPU = "seconds of cores"  # other work beside a fit does not change them
 
 
 class Tutorial(NamedTuple):
@@ -175,17 +175,30 @@ def run_loop(tutorial, X_train, X_test, side, max_epochs, seed):
         return (cross_entropy + kl) / len(X)
 
     X = torch.from_numpy(X_train)
-    start = time.perf_counter()
+    start, start_of_cores = time.perf_counter(), time.process_time()
     for _ in range(max_epochs):
         for rows in torch.randperm(len(X)).split(tutorial.batch_size):
             optimizer.zero_grad()
             loss(X[rows]).backward()
             optimizer.step()
     seconds = time.perf_counter() - start
+    seconds_of_cores = time.process_time() - start_of_cores
     with torch.no_grad():
         bound = loss(torch.from_numpy(X_test)).item()
     name = f"{tutorial.name}, loop of PyTorch"
-    return told(Fit(name, seed, max_epochs, seconds, {BOUND: bound}))
+    figures = {BOUND: bound, CPU: seconds_of_cores}
+    return told(Fit(name, seed, max_epochs, seconds, figures))
+
+
+def fit_ours(name, vae, X_train, X_test):
+    """Return the `Fit` of an estimator."""
+    start = time.process_time()
+
+    def figures(vae):
+        seconds_of_cores = time.process_time() - start
+        return {BOUND: -vae.score(X_test), CPU: seconds_of_cores}
+
+    return timed_fit(name, vae, X_train, figures)
 
 
 def main():
@@ -203,21 +216,17 @@ def main():
             X_train, X_test = ((X > 0.5).astype(np.float32) for X in (X_train, X_test))
         epochs = QUICK_EPOCHS if arguments.quick else tutorial.epochs
         name = f"{tutorial.name}, skae"
-
-        def figures(vae, X_test=X_test):
-            return {BOUND: -vae.score(X_test)}
-
         loops = []
         for seed in range(arguments.seeds):
             vae = make_vae(tutorial, side, epochs, seed)
-            fits.append(timed_fit(name, vae, X_train, figures))
+            fits.append(fit_ours(name, vae, X_train, X_test))
             if tutorial.black_and_white:
                 loops.append(run_loop(tutorial, X_train, X_test, side, epochs, seed))
         claims.append(Claim(name, BOUND, tutorial.published, tutorial.limit))
         if loops:
             fits += loops
-            fastest = min(loop.seconds for loop in loops)
-            claims.append(Claim(name, SECONDS, limit=fastest))
+            fastest = min(loop.figures[CPU] for loop in loops)
+            claims.append(Claim(name, CPU, limit=fastest))
             claims.append(Claim(loops[0].model, BOUND, tutorial.published))
     print_report(
         "Convolutional VAEs of tutorials",

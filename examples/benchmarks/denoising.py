@@ -18,7 +18,6 @@ from functools import partial
 
 import numpy as np
 from restoration import (
-    MOST_CHOSEN_BY,
     best_of,
     digits,
     draw,
@@ -26,11 +25,13 @@ from restoration import (
     faces_of_others,
     grid,
     make_parser,
+    mirrored,
     print_reports,
     psnr,
     report,
     run,
     setting_text,
+    split,
 )
 from scipy.ndimage import median_filter
 from sklearn.decomposition import PCA
@@ -137,12 +138,6 @@ def make_denoiser(noise, image_shape, **parameters):
     )
 
 
-def mirrored(X, image_shape):
-    """Return pictures and their mirror images."""
-    images = X.reshape(-1, *image_shape)
-    return np.concatenate([X, images[..., ::-1].reshape(X.shape)])
-
-
 OF_DIGITS = {
     "architecture": UNet((16, 32, 64)),
     "loss": "binary_cross_entropy",
@@ -165,7 +160,7 @@ def compare(subject, arguments):
     clean, shape = pictures.X_test, pictures.image_shape
     spoil = GaussianNoise(noise)
     noisy = spoil(clean, image_shape=shape, random_state=0)
-    fitted_to, chosen_by = np.split(pictures.X_train, [-MOST_CHOSEN_BY])
+    fitted_to, chosen_by = split(pictures)
     noisy_to_choose_by = spoil(chosen_by, random_state=1)
 
     rivals = []

@@ -1,6 +1,6 @@
 """Holes in pictures, painted in: an autoencoder beside five other ways.
 
-    python examples/benchmarks/inpainting.py             # about 20 minutes
+    python examples/benchmarks/inpainting.py             # about an hour
     python examples/benchmarks/inpainting.py --of digits --seeds 3 --output pictures
     python examples/benchmarks/inpainting.py --quick     # seconds: does it run?
 
@@ -10,15 +10,14 @@ scikit-image's biharmonic surfaces. A hole of 10 x 10 pixels at random in an MNI
 digit, a quarter of an Olivetti face, of persons seen before and of others.
 
 Training pictures are whole. The autoencoder learns on holes of the same kind, cut anew
-at every step. Biharmonic surfaces need scikit-image, `pip install "skae[bench]"`, and
-are left out without it.
+at every step; on faces and their mirror images. Biharmonic surfaces need scikit-image,
+`pip install "skae[bench]"`, and are left out without it.
 """
 
 from functools import partial
 
 import numpy as np
 from restoration import (
-    MOST_CHOSEN_BY,
     best_of,
     digits,
     draw,
@@ -26,11 +25,13 @@ from restoration import (
     faces_of_others,
     grid,
     make_parser,
+    mirrored,
     print_reports,
     psnr,
     report,
     run,
     setting_text,
+    split,
 )
 from sklearn.decomposition import PCA
 from sklearn.impute import KNNImputer
@@ -151,29 +152,33 @@ def make_imputer(cut, image_shape, seed, **parameters):
     return AutoencoderImputer(estimator, max_iter=1)
 
 
-OF_DIGITS = {"architecture": UNet((16, 32, 64)), "max_epochs": 8, "batch_size": 64}
+OF_DIGITS = {
+    "architecture": UNet((16, 32, 64, 128)),
+    "max_epochs": 12,
+    "batch_size": 64,
+}
 OF_FACES = {
     "architecture": UNet((16, 32, 48, 64), n_blocks=1),
-    "max_epochs": 100,
+    "max_epochs": 80,
     "batch_size": 16,
 }
 
-#: Pictures, the class of the hole, parameters.
+#: Pictures, the class of the hole, parameters, whether to mirror training pictures.
 SUBJECTS = {
-    "digits": (digits, partial(Square, 10), OF_DIGITS),
-    "faces": (faces, Quarter, OF_FACES),
-    "others' faces": (faces_of_others, Quarter, OF_FACES),
+    "digits": (digits, partial(Square, 10), OF_DIGITS, False),
+    "faces": (faces, Quarter, OF_FACES, True),
+    "others' faces": (faces_of_others, Quarter, OF_FACES, True),
 }
 
 
 def compare(subject, arguments):
     """Return the report of a subject."""
-    load, make_hole, parameters = SUBJECTS[subject]
+    load, make_hole, parameters, mirrors = SUBJECTS[subject]
     pictures = load(arguments.quick)
     shape = pictures.image_shape
     cut = Square(4, shape) if arguments.quick else make_hole(image_shape=shape)
     clean, holed = pictures.X_test, cut(pictures.X_test, np.random.default_rng(0))
-    fitted_to, chosen_by = np.split(pictures.X_train, [-MOST_CHOSEN_BY])
+    fitted_to, chosen_by = split(pictures)
     choose_holed = cut(chosen_by, np.random.default_rng(1))
 
     def figure_of(rows):
@@ -194,6 +199,8 @@ def compare(subject, arguments):
         rivals.append(run(name, setting_text(settings), function, figure_of))
 
     X_train = pictures.X_train
+    if mirrors:
+        X_train = mirrored(X_train, shape)
     if arguments.quick:
         X_train, parameters = X_train[:1000], parameters | {"max_epochs": 40}
         parameters = parameters | {"architecture": UNet((16, 32), n_blocks=1)}

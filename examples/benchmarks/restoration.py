@@ -26,7 +26,8 @@ from speed_report import TOO_SMALL, describe_machine, list_text, table_text, tel
 from tables import FACES, data_folder, load_table
 
 # Rivals that work on one picture at a time see so many of the test pictures, and so
-# does everybody else; parameters are chosen on so many of the training pictures.
+# does everybody else; parameters are chosen on so many of the training pictures, and on
+# no more than a fifth of them.
 MOST_TESTED, MOST_CHOSEN_BY = 1000, 200
 
 N_PERSONS, N_TEST_PERSONS = 40, 8
@@ -102,6 +103,18 @@ def squares_of_photographs(side):
         squares.append(tiles.transpose(0, 2, 4, 1, 3).reshape(-1, 3, side, side))
     squares = np.concatenate(squares)
     return squares[np.random.RandomState(0).permutation(len(squares))]
+
+
+def split(pictures):
+    """Return training pictures to fit to, and others to choose parameters by."""
+    n_chosen_by = min(MOST_CHOSEN_BY, len(pictures.X_train) // 5)
+    return np.split(pictures.X_train, [-n_chosen_by])
+
+
+def mirrored(X, image_shape):
+    """Return pictures and their mirror images."""
+    images = X.reshape(-1, *image_shape)
+    return np.concatenate([X, images[..., ::-1].reshape(X.shape)])
 
 
 # -- what is measured ------------------------------------------------------------------
