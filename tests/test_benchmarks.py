@@ -555,3 +555,32 @@ def test_pooled_estimates_are_those_of_rubins_rules(literature):
     assert coverage.covers(0.0, 1.0, 1e9, np.array([-1.6, 1.6, 1.7])).tolist() == [
         True, True, False,
     ]  # fmt: skip
+
+
+def test_the_quick_comparison_of_detectors_runs_them_all():
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "anomalies.py"), "--quick"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    *_, ours, nearest, forest, _, verdict = done.stdout.splitlines()
+    assert verdict == "Sizes too small for a verdict."
+    areas = [float(line.split("|")[2]) for line in (ours, nearest, forest)]
+    assert areas[0] > 99
+    assert min(areas) > 90
+
+
+def test_protocols_of_anomalies_split_rows_as_described(literature):
+    anomalies = import_module("anomalies")
+    X = np.arange(4000.0).reshape(2000, 2)
+    y = (np.arange(2000) % 10 == 0).astype(int)
+    X_train, X_test, is_anomaly = anomalies.split(X, y, 0, "one-class", 10_000)
+    assert (len(X_train), len(X_test), is_anomaly.sum()) == (900, 1100, 200)
+    np.testing.assert_allclose(X_train.mean(axis=0), 0, atol=1e-12)
+    assert X_train[-1, 0] < X_test[0, 0]
+    X_train, X_test, is_anomaly = anomalies.split(X, y, 0, "contaminated", 10_000)
+    assert (len(X_train), len(X_test), is_anomaly.sum()) == (2000, 2000, 200)
+    assert len(np.unique(X_train[:, 0])) < 0.7 * 2000
+    small = anomalies.split(X[:50], y[:50], 0, "contaminated", 10_000)
+    assert len(small[1]) == 1000

@@ -20,8 +20,8 @@ agree with its figures; published ones are read from dte_semi_aucroc.csv and the
 in the folder `--published`, if there is one.
 
 Tables are read from the folder adbench in the folder that the environment variable
-SKAE_DATA names, or in ../shared/data beside the repository. With --quick they are
-tables that come with scikit-learn.
+SKAE_DATA names, or in ../shared/data beside the repository. With --quick it is
+one that comes with scikit-learn.
 
 References
 ----------
@@ -39,7 +39,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.stats import rankdata, wilcoxon
-from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.datasets import load_wine
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import NearestNeighbors
@@ -61,9 +61,8 @@ PUBLISHED = ("kNN", "DTE-NP", "ICL", "DTE-C", "IForest", "MCD", "VAE")
 def load_tables(quick):
     """Yield names of tables, their rows, and 1 where a row is an anomaly."""
     if quick:
-        for load in (load_wine, load_breast_cancer):
-            X, y = load(return_X_y=True)
-            yield load.__name__.removeprefix("load_"), X, (y == 0).astype(int)
+        X, y = load_wine(return_X_y=True)
+        yield "wine", X, (y == 0).astype(int)
         return
     folder = data_folder() / "adbench"
     for path in sorted(folder.glob("*.npz"), key=lambda p: int(p.stem.split("_")[0])):
@@ -190,9 +189,14 @@ def report(figures, arguments):
         wins = [f"{(ahead[:, j] > 0).sum()}" if i else "" for j in (0, 1)]
         means = cube[:, i].mean(axis=0)
         summary.append(
-            [method, f"{means[0]:.2f}", f"{means[1]:.2f}"]
-            + [f"{ranks[i, 0]:.1f}", f"{ranks[i, 1]:.1f}", *wins, *p]
-            + ["" if np.isnan(means[2]) else f"{means[2]:.1f}"]
+            [
+                method,
+                *(f"{area:.2f}" for area in means[:2]),
+                *(f"{rank:.1f}" for rank in ranks[i]),
+                *wins,
+                *p,
+                "" if np.isnan(means[2]) else f"{means[2]:.1f}",
+            ]
         )
     head = ["method", ROC, PR, f"rank, {ROC}", f"rank, {PR}"]
     head += [f"ours above, {ROC}", f"{PR}", f"p, {ROC}", f"p, {PR}", "CPU seconds"]
