@@ -11,7 +11,7 @@ from skae._sklearn import StrOptions
 from skae._validation import check_overflow
 from skae.corruptions import Corruption
 from skae.corruptions._chain import as_corruption
-from skae.likelihoods import Bernoulli, Gaussian, Laplace, Likelihood
+from skae.likelihoods import Bernoulli, Gaussian, Laplace, Likelihood, PerColumn
 from skae.penalties import Penalty
 
 LOSSES = {
@@ -114,6 +114,16 @@ class AutoencoderTransformer(BaseAutoencoder):
         Whether to print a line each epoch.
     callbacks : list of skorch callbacks or None, default=None
         Called in training, on copies; not part of a pickle.
+    categorical_features : array-like of {bool, int, str}, "from_dtype" or None, \
+            default="from_dtype"
+        Which columns have categories: a mask, positions, or names. "from_dtype" takes
+        the columns of a DataFrame whose dtype says so, "category" of pandas,
+        Categorical and Enum of polars, and bools beside them. What is named may be
+        strings, bools or numbers. None of these values is known to stand for a number:
+        the network sees one entry for each category.
+    handle_unknown : {"error", "ignore"}, default="error"
+        What to do with a category that `fit` has not seen. "ignore" treats it as
+        missing.
 
     Attributes
     ----------
@@ -135,6 +145,10 @@ class AutoencoderTransformer(BaseAutoencoder):
         Number of columns seen in fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Their names, if they have any.
+    is_categorical_ : ndarray of bool of shape (n_features_in_,) or None
+        Which of them have categories; None if none has.
+    categories_ : list of ndarray
+        Their categories, None for a column of numbers.
 
     See Also
     --------
@@ -167,7 +181,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     _needs_bottleneck = False
 
     _parameter_constraints = BaseAutoencoder._parameter_constraints | {
-        "loss": [StrOptions(set(LOSSES)), Likelihood],
+        "loss": [StrOptions(set(LOSSES)), Likelihood, PerColumn],
         "corruption": [Corruption, callable, list, tuple, None],
         "penalty": [Penalty, None],
     }
@@ -201,6 +215,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         random_state=None,
         verbose=0,
         callbacks=None,
+        categorical_features="from_dtype",
+        handle_unknown="error",
     ):
         self.n_components = n_components
         self.architecture = architecture
@@ -228,6 +244,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
+        self.categorical_features = categorical_features
+        self.handle_unknown = handle_unknown
 
     def _make_module(self, **settings):
         if not settings["architecture"].has_bottleneck:
@@ -312,12 +330,28 @@ class AutoencoderTransformer(BaseAutoencoder):
         X = self._check_rows(X)
         errors = _training.map_rows(self.module_, "rescaled_errors", X)
         errors = check_overflow(errors, X, names=self._names)
+        if self._columns is not None:
+            return self._share_explained_of_table(X, errors)
         scale = self.module_.scaler.scale.cpu().numpy()
         statistics = _modules.column_statistics(X)
         deviations = statistics.std / scale
-        error = errors.sum(dtype=np.float64)
         shares_known = statistics.n_known / len(X)
         variance = len(X) * (np.square(deviations) * shares_known).sum()
-        if variance == 0:
-            return 1.0 if np.isclose(error, 0.0) else 0.0
-        return float(1 - error / variance)
+        return _share_explained(errors.sum(dtype=np.float64), variance)
+
+    def _share_explained_of_table(self, X, errors):
+        """Return the same of columns with laws of their own, by their entries."""
+        module = self.module_
+        layout = _modules.Layout(module.likelihood)  # on the CPU
+        statistics = _modules.column_statistics(_modules.ExpandedRows(X, layout))
+        deviations = statistics.std / module.scaler.scale.cpu().numpy()
+        variances = np.square(deviations) * layout.weights.numpy()
+        variance = (variances * statistics.n_known).sum()
+        return _share_explained(errors.sum(dtype=np.float64), variance)
+
+
+def _share_explained(error, variance):
+    """Return one minus the error over the variance, both summed over rows."""
+    if variance == 0:
+        return 1.0 if np.isclose(error, 0.0) else 0.0
+    return float(1 - error / variance)

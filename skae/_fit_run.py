@@ -30,9 +30,11 @@ class FitRun:
         Whether to go on from the network that the estimator has.
     streaming : bool
         Whether this is one pass of unknown many.
+    columns : Columns or None, default=None
+        What the columns are, where they have laws of their own.
     """
 
-    def __init__(self, estimator, X, names, *, resume, streaming):
+    def __init__(self, estimator, X, names, *, resume, streaming, columns=None):
         self.estimator, self.X, self.names = estimator, X, names
         self.seed = draw_seed(estimator.random_state)
         self.rows = split_rows(estimator, X, streaming=streaming, seed=self.seed)
@@ -44,13 +46,13 @@ class FitRun:
         self.refits = not resume and is_refit_due(estimator, self.rows)
         self.previous = self.optimizer_state = None
         if resume:
-            self.module, self.optimizer_state = resume_module(estimator)
+            self.module, self.optimizer_state = resume_module(estimator, columns)
             self.previous = _training.TrainingRecord(
                 estimator._history, estimator.best_epoch_
             )
         else:
             warn_of_copying(estimator, X.shape[1])
-            start = partial(start_module, estimator, seed=self.seed)
+            start = partial(start_module, estimator, seed=self.seed, columns=columns)
             n_components = estimator.n_components
             if self.refits:  # both networks have the width that suits all rows
                 self.module_of_all = start(self.rows.rejoined(), n_components)

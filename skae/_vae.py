@@ -13,7 +13,14 @@ from skae._parameters import check_support
 from skae._random import Rng, draw_seed
 from skae._sklearn import Integral, Interval, Real, StrOptions
 from skae._validation import check_count, check_overflow
-from skae.likelihoods import Bernoulli, Calibrated, Gaussian, Laplace, Likelihood
+from skae.likelihoods import (
+    Bernoulli,
+    Calibrated,
+    Gaussian,
+    Laplace,
+    Likelihood,
+    PerColumn,
+)
 
 LIKELIHOODS = {
     "calibrated": Calibrated(),
@@ -135,6 +142,16 @@ class VAETransformer(BaseAutoencoder):
         Whether to print a line each epoch.
     callbacks : list of skorch callbacks or None, default=None
         Called in training, on copies; not part of a pickle.
+    categorical_features : array-like of {bool, int, str}, "from_dtype" or None, \
+            default="from_dtype"
+        Which columns have categories: a mask, positions, or names. "from_dtype" takes
+        the columns of a DataFrame whose dtype says so, "category" of pandas,
+        Categorical and Enum of polars, and bools beside them. What is named may be
+        strings, bools or numbers. None of these values is known to stand for a number:
+        the network sees one entry for each category.
+    handle_unknown : {"error", "ignore"}, default="error"
+        What to do with a category that `fit` has not seen. "ignore" treats it as
+        missing.
 
     Attributes
     ----------
@@ -160,6 +177,10 @@ class VAETransformer(BaseAutoencoder):
         Number of columns seen in fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Their names, if they have any.
+    is_categorical_ : ndarray of bool of shape (n_features_in_,) or None
+        Which of them have categories; None if none has.
+    categories_ : list of ndarray
+        Their categories, None for a column of numbers.
 
     See Also
     --------
@@ -195,7 +216,7 @@ class VAETransformer(BaseAutoencoder):
     _code_densities = ("prior", "aggregate", "mixture")
 
     _parameter_constraints = BaseAutoencoder._parameter_constraints | {
-        "likelihood": [StrOptions(set(LIKELIHOODS)), Likelihood],
+        "likelihood": [StrOptions(set(LIKELIHOODS)), Likelihood, PerColumn],
         "beta": [Interval(Real, 0, None, closed="left")],
         "kl_warmup": [Interval(Real, 0, 1, closed="both")],
         "free_bits": [Interval(Real, 0, None, closed="left")],
@@ -235,6 +256,8 @@ class VAETransformer(BaseAutoencoder):
         random_state=None,
         verbose=0,
         callbacks=None,
+        categorical_features="from_dtype",
+        handle_unknown="error",
     ):
         self.n_components = n_components
         self.architecture = architecture
@@ -265,6 +288,8 @@ class VAETransformer(BaseAutoencoder):
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
+        self.categorical_features = categorical_features
+        self.handle_unknown = handle_unknown
 
     def _make_module(self, **settings):
         return _modules.VAEModule(**self._objective(), **settings)
@@ -421,7 +446,7 @@ class VAETransformer(BaseAutoencoder):
     def _density(self, X, method, *args, n_draws):
         """Check X against the support, and map a method that decodes many draws."""
         X = self._check_rows(X)
-        check_support(self, X, self._names)
+        check_support(self, X, self._names, self._columns)
         cells = min(n_draws, N_SCORING_DRAWS) * self.module_.widest_layer
         result = _training.map_rows(self.module_, method, X, *args, cells_per_row=cells)
         return check_overflow(result, X, names=self._names)
@@ -450,7 +475,8 @@ class VAETransformer(BaseAutoencoder):
         """
         seed = draw_seed(random_state)
         codes = self.sample_codes(n_samples, seed, density, temperature)
-        return _training.map_rows(self.module_, "sample", codes, Rng(seed))
+        rows = _training.map_rows(self.module_, "sample", codes, Rng(seed))
+        return self._as_table(rows)
 
     def _codes_to_keep(self, module, X):
         posterior = _training.map_rows(module, "encode_distribution", X)

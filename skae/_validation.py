@@ -23,6 +23,10 @@ FILL = (
 )
 CLIP = "clip or replace such values first, or drop the rows"
 ENCODE = "encode text first, for instance with sklearn.preprocessing.OneHotEncoder"
+DECLARE = (
+    "if these are categories, say so with astype('category'), or by "
+    "categorical_features=[{}]"
+)
 
 # Kinds of columns that may hold anything.
 OBJECTS = ("object", "str", "string", "string[python]", "string[pyarrow]")
@@ -62,7 +66,22 @@ def check_rows(X, *, estimator, names=None, image_shape=None, allow_nan=False):
     """
     if image_shape is not None:
         X = _flatten_images(X, image_shape)
-    X = _refuse_columns_without_numbers(X, allow_nan)
+    X = check_numbers(X, estimator=estimator, names=names, allow_nan=allow_nan)
+    if image_shape is not None and X.shape[1] != np.prod(image_shape):
+        raise ValueError(
+            f"image_shape={tuple(image_shape)} means {np.prod(image_shape)} features, "
+            f"but X has {X.shape[1]} features; "
+            "image_shape is (channels, height, width) of one row"
+        )
+    if allow_nan:
+        refuse_empty_rows(X)
+    return X
+
+
+def check_numbers(X, *, estimator, names=None, allow_nan=False):
+    """Return X as a 2-D array of numbers; of its rows `check_rows` asks more."""
+    encode = DECLARE if hasattr(estimator, "categorical_features") else ENCODE
+    X = _refuse_columns_without_numbers(X, allow_nan, encode)
     try:
         X = check_array(
             X,
@@ -73,17 +92,10 @@ def check_rows(X, *, estimator, names=None, image_shape=None, allow_nan=False):
         )
     except ValueError as error:
         if str(error).startswith("could not convert string to float"):
-            raise ValueError(f"{error} in X, expected numbers; {ENCODE}") from None
+            advice = encode.format("position of the column")
+            raise ValueError(f"{error} in X, expected numbers; {advice}") from None
         raise
-    if image_shape is not None and X.shape[1] != np.prod(image_shape):
-        raise ValueError(
-            f"image_shape={tuple(image_shape)} means {np.prod(image_shape)} features, "
-            f"but X has {X.shape[1]} features; "
-            "image_shape is (channels, height, width) of one row"
-        )
     check_finite(X, names=names, allow_nan=allow_nan)
-    if allow_nan and has_holes(X):
-        _refuse_empty_rows(X)
     return X
 
 
@@ -95,7 +107,10 @@ def has_holes(X):
     return bool(np.isnan(X.min() if np.isinf(total) else total))
 
 
-def _refuse_empty_rows(X):
+def refuse_empty_rows(X):
+    """Raise ValueError for a row of nothing but NaN, which tells nothing."""
+    if not has_holes(X):
+        return
     for start, known in _known_entries(X):
         empty = ~known.any(axis=1)
         if empty.any():
@@ -237,7 +252,7 @@ def _flatten_images(X, image_shape):
     return X
 
 
-def _refuse_columns_without_numbers(X, allow_nan):
+def _refuse_columns_without_numbers(X, allow_nan, encode):
     """Name the datetime, categorical or text columns of a DataFrame, or return it.
 
     `check_array` refuses them too, without saying which column it was, and does not
@@ -268,7 +283,7 @@ def _refuse_columns_without_numbers(X, allow_nan):
             raise ValueError(
                 f"Complex data not supported: column {column!r} of X has dtype {dtype}"
             )
-        if kind in OBJECTS and _refuse_objects(X[column], column, allow_nan):
+        if kind in OBJECTS and _refuse_objects(X[column], column, allow_nan, encode):
             with_na.append(column)
     if with_na:
         X = X.copy(deep=False)
@@ -277,7 +292,7 @@ def _refuse_columns_without_numbers(X, allow_nan):
     return X
 
 
-def _refuse_objects(values, column, allow_nan):
+def _refuse_objects(values, column, allow_nan, encode):
     """Name the column of the first value that is no number; or tell of `pd.NA`."""
     has_na = False
     for row, value in enumerate(values):
@@ -294,7 +309,9 @@ def _refuse_objects(values, column, allow_nan):
         try:
             float(value)
         except (ValueError, TypeError) as error:
-            advice = ENCODE if isinstance(value, str) else "drop or encode the column"
+            advice = encode.format(repr(column))
+            if not isinstance(value, str):
+                advice = "drop or encode the column"
             raise type(error)(
                 f"{error} in column {column!r} of X, expected numbers; {advice}"
             ) from None

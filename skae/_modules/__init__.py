@@ -8,6 +8,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "_autoencoder": ["AutoencoderModule"],
         "_divergences": ["balanced_normal"],
         "_export": ["build_module", "export_module"],
+        "_layout": ["ExpandedRows", "Layout"],
+        "_mixed_start": ["mixed_start"],
         "_pca": ["PrincipalAxes", "principal_axes"],
         "_penalised": ["PenalisedModule"],
         "_restoring": ["RestoringModule"],

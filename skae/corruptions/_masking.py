@@ -33,7 +33,13 @@ class Masking(Corruption):
 
     def corrupt(self, X, rng, frame):
         """Return rows with holes."""
-        return filled(X, rng.keep_like(X, 1 - self.share) == 0, self.fill, frame)
+        columns = frame.columns
+        if columns is None:
+            kept = rng.keep_like(X, 1 - self.share)
+        else:  # a category is missing as a whole
+            one_each = X.new_empty(len(X), int(columns.max()) + 1)
+            kept = rng.keep_like(one_each, 1 - self.share).index_select(1, columns)
+        return filled(X, kept == 0, self.fill, frame)
 
 
 def filled(X, holes, fill, frame):
