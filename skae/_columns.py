@@ -5,6 +5,8 @@ column, and NaN what is missing. That is as compact as X, and what batches are g
 from; only a batch has an entry for each category (`skae/_modules/_layout.py`).
 """
 
+from contextlib import suppress
+
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_array
@@ -325,10 +327,8 @@ def _sorted_categories(values, name):
             "about it; drop the column"
         )
     if not _is_category(getattr(values, "dtype", None)):
-        try:
+        with suppress(TypeError):  # of several types: in the order of appearance
             uniques = np.sort(uniques)
-        except TypeError:  # of several types: in the order of their appearance
-            pass
     return uniques
 
 

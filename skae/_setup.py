@@ -214,11 +214,8 @@ def start_table_module(estimator, rows, n_components, columns, *, seed):
     module.set_scaler(scaler)
     if estimator.init == "pca":
         module.start_at_mixed(start)
-        some = (
-            rows.X[:ROWS_OF_START]
-            if rows.train is None
-            else rows.X[rows.train[:ROWS_OF_START]]
-        )
+        few = slice(ROWS_OF_START)
+        some = rows.X[few] if rows.train is None else rows.X[rows.train[few]]
         module.shrink_start(*module.open_rows(_training.as_tensor(some)))
     return module
 
