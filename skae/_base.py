@@ -240,7 +240,7 @@ class BaseAutoencoder(
 
     def _check_training_table(self, X, columns, resume):
         """Return the rows of a table as numbers, and its column names."""
-        X = self._check_table(X) if resume else self._encode(X, columns)
+        X = self._check_table(X) if resume else self._numbers_of(X, columns)
         refuse_empty_columns(X, columns.labels)
         check_support(self, X, columns.labels, columns)
         return X, columns.names
@@ -478,9 +478,9 @@ class BaseAutoencoder(
         X = as_table(X)
         check_feature_names(self, X, reset=False)
         check_n_features(self, X, reset=False)
-        return self._encode(X, self._columns)
+        return self._numbers_of(X, self._columns)
 
-    def _encode(self, X, columns):
+    def _numbers_of(self, X, columns):
         return columns.encode(X, handle_unknown=self.handle_unknown, estimator=self)
 
     # -- fitted state ----------------------------------------------------------

@@ -274,10 +274,13 @@ def _refuse_columns_without_numbers(X, allow_nan, encode):
         if kind.startswith(
             ("datetime", "timedelta", "date", "period", "interval", "categ", "enum")
         ):
+            or_else = ", or as a number of days"
+            if encode == DECLARE and kind.startswith(("categ", "enum")):
+                or_else = ", or fit with it among the categorical_features"
             raise ValueError(
                 f"column {column!r} of X has dtype {dtype}, expected numbers; encode "
                 "it first, for instance with sklearn.preprocessing.OneHotEncoder or "
-                "TargetEncoder, or as a number of days"
+                f"TargetEncoder{or_else}"
             )
         if kind.startswith("complex"):
             raise ValueError(
