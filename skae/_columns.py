@@ -161,7 +161,7 @@ class Columns:
         return result
 
     def _codes(self, values, j, handle_unknown):
-        codes, uniques = _factorize(values)
+        codes, uniques = _factorize(values, self.name(j))
         positions = pd.Index(self.categories[j]).get_indexer(pd.Index(uniques))
         unknown = [u for u, at in zip(uniques, positions, strict=True) if at < 0]
         if unknown and handle_unknown == "error":
@@ -300,10 +300,10 @@ def _columns(table, positions):
     return table[:, positions.tolist()]
 
 
-def _factorize(values):
+def _factorize(values, name):
     """Return the position of every value among the unique ones, and these.
 
-    The position of a missing value is -1.
+    The position of a missing value is -1. Errors call the column by its name.
     """
     if isinstance(values, pd.Series) and _is_category(values.dtype):
         codes, known = values.cat.codes.to_numpy(), values.cat.categories
@@ -311,16 +311,19 @@ def _factorize(values):
         lookup = np.full(len(known) + 1, -1)
         lookup[seen] = np.arange(len(seen))
         return lookup[codes], known[seen].to_numpy()
-    codes, uniques = pd.factorize(values)
+    try:
+        codes, uniques = pd.factorize(values)
+    except TypeError as error:
+        raise TypeError(
+            f"{error} in {name} of X, where the argument must be one of strings, bools "
+            "or numbers to be a category"
+        ) from None
     return codes, pd.Index(uniques).to_numpy()
 
 
 def _sorted_categories(values, name):
     """Return the categories of a column, in the order of its dtype or of their size."""
-    try:
-        _, uniques = _factorize(values)
-    except TypeError as error:
-        raise TypeError(f"{error} in {name} of X, expected categories") from None
+    _, uniques = _factorize(values, name)
     if len(uniques) == 0:
         raise ValueError(
             f"{name} of X has no known value, only NaN: there is nothing to learn "
