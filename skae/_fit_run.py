@@ -51,7 +51,7 @@ class FitRun:
                 estimator._history, estimator.best_epoch_
             )
         else:
-            warn_of_copying(estimator, X.shape[1])
+            warn_of_copying(estimator, X.shape[1], columns)
             start = partial(start_module, estimator, seed=self.seed, columns=columns)
             n_components = estimator.n_components
             if self.refits:  # both networks have the width that suits all rows

@@ -317,8 +317,10 @@ def image_shape_of(estimator):
     return None if shape is None else tuple(int(size) for size in shape)
 
 
-def warn_of_copying(estimator, n_features):
+def warn_of_copying(estimator, n_features, columns=None):
     """Warn of a network that can copy its input, unless something keeps it from it."""
+    if columns is not None:  # a category takes as many numbers as there are others
+        n_features = resolve_likelihood(estimator, columns).n_entries
     n_components, ways = estimator.n_components, "dropout"
     if hasattr(estimator, "penalty"):
         if estimator.penalty is not None or estimator.corruption is not None:

@@ -1,0 +1,165 @@
+"""Census income: codes to classify by, and synthetic rows, from the raw table.
+
+    python examples/benchmarks/census.py              # three quarters of an hour
+    python examples/benchmarks/census.py --seeds 0    # one split, a fifth of that
+    python examples/benchmarks/census.py --quick      # seconds: does it run?
+
+The table is UCI Adult: adult.data in the folder named by the environment variable
+SKAE_DATA, or in ../shared/data beside the repository, or else downloaded by
+scikit-learn. A fifth of the rows is held out, other rows with each seed.
+
+Codes: `VAETransformer` and logistic regression in a Pipeline, straight from the
+DataFrame, beside one-hot codes and scaled numbers with the same classifier, which has
+ten times the columns.
+
+Synthetic rows: as many as there are to train on, income among the columns. A gradient
+boosting classifier tells them from held-out rows (area under the ROC curve, of
+cross-validation; 0.5 is chance), and another learns the income from them, or from the
+real ones, to tell that of held-out rows. `all numbers` has numbers as they are;
+`as categories` declares the columns of whole numbers that take few values categories.
+"""
+
+import argparse
+import time
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_predict, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from tables import load_census, made_up_census
+
+from skae import VAETransformer
+
+# Columns of whole numbers that take at most 119 values, one of them often: 0 or 40.
+FEW_VALUES = ["age", "education-num", "capital-gain", "capital-loss", "hours-per-week"]
+DENSITIES = ("prior", "aggregate", "mixture")
+N_EPOCHS, N_COMPONENTS = 30, 16
+INCOME = "income"
+
+
+def text_columns(table):
+    """Return the names of the columns that have categories."""
+    return table.select_dtypes("category").columns.tolist()
+
+
+# -- codes ---------------------------------------------------------------------------
+
+
+def one_hot_classifier(X):
+    """Return logistic regression on one-hot codes and scaled numbers."""
+    text = text_columns(X)
+    columns = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), text),
+        (StandardScaler(), X.columns.difference(text).tolist()),
+    )
+    return make_pipeline(columns, LogisticRegression(max_iter=2000))
+
+
+def code_classifier(n_components, n_epochs, seed):
+    """Return logistic regression on the codes of a VAE."""
+    vae = VAETransformer(
+        n_components,
+        handle_unknown="ignore",
+        max_epochs=n_epochs,
+        random_state=seed,
+    )
+    return make_pipeline(vae, LogisticRegression(max_iter=2000))
+
+
+def compare_codes(table, n_epochs, seed):
+    """Return columns, accuracy and seconds by the name of the features."""
+    X, y = table.drop(columns=INCOME), table[INCOME]
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, test_size=0.2, random_state=seed
+    )
+    results = {
+        "one-hot, scaled": fit_and_score(one_hot, X_train, X_test, y_train, y_test)
+    }
+    n_components = results["one-hot, scaled"]["columns"] // 10
+    ours = code_classifier(n_components, n_epochs, seed)
+    results["codes"] = fit_and_score(ours, X_train, X_test, y_train, y_test)
+    return results
+
+
+def fit_and_score(classifier, X_train, X_test, y_train, y_test):
+    """Return columns, accuracy and seconds of a Pipeline with a classifier."""
+    start = time.perf_counter()
+    classifier.fit(X_train, y_train)
+    return {
+        "columns": classifier[-1].n_features_in_,
+        "accuracy": classifier.score(X_test, y_test),
+        "seconds": time.perf_counter() - start,
+    }
+
+
+# -- synthetic rows --------------------------------------------------------------------
+
+
+def compare_rows(table, n_epochs, seed):
+    """Return area and accuracies by the name of the model and of the density."""
+    train, test = train_test_split(table, test_size=0.2, random_state=seed)
+    accuracy = income_accuracy(train, test)
+    results = {}
+    for name, more in {"all numbers": [], "as categories": FEW_VALUES}.items():
+        vae = VAETransformer(
+            N_COMPONENTS,
+            categorical_features=text_columns(table) + more,
+            max_epochs=n_epochs,
+            random_state=seed,
+        ).fit(train)
+        for density in DENSITIES:
+            rows = vae.sample(len(train), random_state=seed, density=density)
+            results[name, density] = {
+                "told apart": told_apart(test, rows.iloc[: len(test)]),
+                "trained on real": accuracy,
+                "on synthetic": income_accuracy(rows, test),
+            }
+    return results
+
+
+def told_apart(real, synthetic):
+    """Return the area under the ROC curve of a classifier of real and synthetic."""
+    rows = pd.concat([real, synthetic], ignore_index=True).astype(real.dtypes)
+    is_real = np.repeat([1, 0], [len(real), len(synthetic)])
+    classifier = HistGradientBoostingClassifier(random_state=0)
+    scores = cross_val_predict(classifier, rows, is_real, cv=5, method="predict_proba")
+    return roc_auc_score(is_real, scores[:, 1])
+
+
+def income_accuracy(train, test):
+    """Return how often a classifier that learns from one table is right on another."""
+    classifier = HistGradientBoostingClassifier(random_state=0)
+    classifier.fit(train.drop(columns=INCOME), train[INCOME])
+    return classifier.score(test.drop(columns=INCOME), test[INCOME])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument(
+        "--quick", action="store_true", help="400 rows that are made up, two epochs"
+    )
+    arguments = parser.parse_args()
+    n_epochs, seeds, load = N_EPOCHS, arguments.seeds, load_census
+    if arguments.quick:
+        n_epochs, seeds, load = 2, [0], partial(made_up_census, 400)
+    # holes are left to the estimators; in synthetic rows they are a category
+    holed, whole = (load(holes=holes) for holes in (True, False))
+    for title, compare, table in (
+        ("codes", compare_codes, holed),
+        ("synthetic rows", compare_rows, whole),
+    ):
+        runs = [pd.DataFrame(compare(table, n_epochs, seed)).T for seed in seeds]
+        for seed, run in zip(seeds, runs, strict=True):
+            print(f"\n{title}, seed {seed}\n{run.round(4).to_string()}", flush=True)
+        print(f"\n{title}, mean\n{(sum(runs) / len(runs)).round(4).to_string()}")
+
+
+if __name__ == "__main__":
+    main()
