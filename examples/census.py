@@ -48,19 +48,21 @@ def make_up(n_rows, random_state=0):
 
     def one_of(*names):
         # mostly the one of the walk, sometimes any
-        strays = noise.uniform(size=n_rows) < 0.2
-        which = np.where(strays, noise.randint(3, size=n_rows), walk)
-        return np.where(noise.uniform(size=n_rows) < 0.05, "?", np.array(names)[which])
+        which = np.where(some(0.2), noise.randint(3, size=n_rows), walk)
+        return np.where(some(0.05), "?", np.array(names)[which])
+
+    def some(share):
+        return noise.uniform(size=n_rows) < share
 
     age = noise.normal(30 + 8 * walk, 8).clip(17, 90).round().astype(int)
-    earns = noise.uniform(size=n_rows) < np.array([0.05, 0.3, 0.7])[walk]
+    earns = some(np.array([0.05, 0.3, 0.7])[walk])
     return pd.DataFrame(
         {
             "age": age,
             "education": one_of("School", "College", "Doctorate"),
             "occupation": one_of("Sales", "Craft", "Manager"),
             "relationship": one_of("Child", "Single", "Married"),
-            "capital-gain": np.where(earns, noise.poisson(3000, size=n_rows), 0),
+            "capital-gain": np.where(some(0.8), 0, 1500 * walk),
             "hours-per-week": noise.choice([20, 40, 40, 50], size=n_rows),
             "Salary": np.where(earns, ">50K", "<=50K"),
         }
@@ -85,7 +87,10 @@ def compare_classifiers(table, n_epochs):
     X, y = table.iloc[:, :-1], table.iloc[:, -1]
     X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
     one_hot = make_column_transformer(
-        (OneHotEncoder(handle_unknown="ignore"), make_column_selector("", "category")),
+        (
+            OneHotEncoder(handle_unknown="ignore"),
+            make_column_selector(dtype_include="category"),
+        ),
         remainder=StandardScaler(),
     )
     width = one_hot.fit(X_train).transform(X_train[:1]).shape[1]

@@ -1,7 +1,7 @@
 """Census income: codes to classify by, and synthetic rows, from the raw table.
 
     python examples/benchmarks/census.py              # three quarters of an hour
-    python examples/benchmarks/census.py --seeds 0    # one split, a fifth of that
+    python examples/benchmarks/census.py --seeds 0 --parts codes
     python examples/benchmarks/census.py --quick      # seconds: does it run?
 
 The table is UCI Adult: adult.data in the folder named by the environment variable
@@ -78,13 +78,10 @@ def compare_codes(table, n_epochs, seed):
     X_train, X_test, y_train, y_test = train_test_split(
         X, y, test_size=0.2, random_state=seed
     )
-    results = {
-        "one-hot, scaled": fit_and_score(one_hot, X_train, X_test, y_train, y_test)
-    }
-    n_components = results["one-hot, scaled"]["columns"] // 10
-    ours = code_classifier(n_components, n_epochs, seed)
-    results["codes"] = fit_and_score(ours, X_train, X_test, y_train, y_test)
-    return results
+    rows = X_train, X_test, y_train, y_test
+    one_hot = fit_and_score(one_hot_classifier(X), *rows)
+    codes = code_classifier(one_hot["columns"] // 10, n_epochs, seed)
+    return {"one-hot, scaled": one_hot, "codes": fit_and_score(codes, *rows)}
 
 
 def fit_and_score(classifier, X_train, X_test, y_train, y_test):
@@ -143,6 +140,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument(
+        "--parts", nargs="+", choices=["codes", "rows"], default=["codes", "rows"]
+    )
+    parser.add_argument(
         "--quick", action="store_true", help="400 rows that are made up, two epochs"
     )
     arguments = parser.parse_args()
@@ -151,10 +151,9 @@ def main():
         n_epochs, seeds, load = 2, [0], partial(made_up_census, 400)
     # holes are left to the estimators; in synthetic rows they are a category
     holed, whole = (load(holes=holes) for holes in (True, False))
-    for title, compare, table in (
-        ("codes", compare_codes, holed),
-        ("synthetic rows", compare_rows, whole),
-    ):
+    parts = {"codes": (compare_codes, holed), "rows": (compare_rows, whole)}
+    for title in arguments.parts:
+        compare, table = parts[title]
         runs = [pd.DataFrame(compare(table, n_epochs, seed)).T for seed in seeds]
         for seed, run in zip(seeds, runs, strict=True):
             print(f"\n{title}, seed {seed}\n{run.round(4).to_string()}", flush=True)
