@@ -185,21 +185,22 @@ class BaseAutoencoder(
 
     def _fit(self, X, y, *, resume, streaming):
         check_parameters(self)
-        columns = self._columns_of(X, resume)
+        columns, table = self._columns_of(X, resume), X
         if columns is None:
             X, names = self._check_training_rows(X, resume)
+            table = X
         else:
             X, names = self._check_training_table(X, columns, resume)
         run = FitRun(
-            self, X, names, resume=resume, streaming=streaming, columns=columns
-        )
+            self, X, names, resume=resume, streaming=streaming, columns=columns,
+            table=table,
+        )  # fmt: skip
         context = self._init_callback_context(max_subtasks=run.most_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        context.call_on_fit_task_begin(estimator=self, X=table, y=y)
         fitted = run.train(context)
-        fitted["_columns"] = columns
         self._warn_of(fitted)
         context.call_on_fit_task_end(
-            estimator=self, X=X, y=y, reconstruction_attributes=fitted
+            estimator=self, X=table, y=y, reconstruction_attributes=fitted
         )
         self._become(fitted)
         return self

@@ -32,10 +32,15 @@ class FitRun:
         Whether this is one pass of unknown many.
     columns : Columns or None, default=None
         What the columns are, where they have laws of their own.
+    table : object, default=None
+        What callbacks are shown for X; None for X itself.
     """
 
-    def __init__(self, estimator, X, names, *, resume, streaming, columns=None):
+    def __init__(
+        self, estimator, X, names, *, resume, streaming, columns=None, table=None
+    ):
         self.estimator, self.X, self.names = estimator, X, names
+        self.columns, self.table = columns, X if table is None else table
         self.seed = draw_seed(estimator.random_state)
         self.rows = split_rows(estimator, X, streaming=streaming, seed=self.seed)
         self.plan = plan_training(estimator, self.rows, streaming=streaming)
@@ -95,7 +100,7 @@ class FitRun:
         bridge = _training.SklearnCallbackBridge(
             self.estimator,
             context,
-            self.X,
+            self.table,
             lambda net: self._attributes(net, record_of(net)),
         )
         callbacks = [*more_callbacks, *deepcopy(self.skorch_callbacks), bridge]
@@ -104,6 +109,7 @@ class FitRun:
         return net
 
     def _attributes(self, net, record):
-        return self.estimator._fitted_attributes(
+        attributes = self.estimator._fitted_attributes(
             net, self.X, self.names, self.seed, record
         )
+        return attributes | {"_columns": self.columns}
