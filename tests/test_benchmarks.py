@@ -537,8 +537,8 @@ def test_the_quick_comparison_of_census_tables_runs_both_parts():
         text=True,
     )
     lines = [line.split() for line in done.stdout.splitlines()]
-    codes = next(line for line in lines if line[:1] == ["codes"] and len(line) == 4)
-    assert codes[1] == "2.0"  # of 25 columns
+    codes = next(line for line in lines if line[:2] == ["codes,", "linear"])
+    assert codes[2] == "2.0"  # of 25 columns
     # of the model with all numbers, and of that with categories, for each density
     numbers, categories = np.array([float(line[-3]) for line in lines[-6:]]).reshape(
         2, 3
