@@ -284,8 +284,9 @@ class AutoencoderTransformer(BaseAutoencoder):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features_in_)
-            New rows, float64, in the units of X.
+        X : ndarray of shape (n_samples, n_features_in_) or DataFrame
+            New rows, float64, in the units of X; a DataFrame like that of `fit` if that
+            had categories.
         """
         codes = self.sample_codes(n_samples, random_state, temperature=temperature)
         return self.inverse_transform(codes)
@@ -302,7 +303,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         -------
         score : ndarray of shape (n_samples,)
             In the squared units of X; higher is more like the training rows. A row's
-            missing values are not part of its score.
+            missing values are not part of its score. Of tables with categories see the
+            notes of `reconstruction_error`.
         """
         return -self.reconstruction_error(X)
 
@@ -312,7 +314,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         One minus the squared reconstruction error over the squared deviation from
         the column means, both in the model's own scaling, so that a column's unit of
         measure does not decide how much it counts. PCA's explained variance ratio,
-        on scaled columns, is the same quantity. Missing values count for nothing.
+        on scaled columns, is the same quantity. Categories count as their one-hot
+        codes do, missing values for nothing.
 
         Parameters
         ----------

@@ -134,7 +134,8 @@ class BaseAutoencoder(
         X : array-like of shape (n_samples, n_features)
             Rows: numbers of any float or integer dtype. NaN is a missing value,
             which costs nothing; every row and every column must have a known one.
-            With `image_shape` also (n_samples, channels, height, width).
+            With `image_shape` also (n_samples, channels, height, width). A DataFrame
+            may have categories, see `categorical_features`.
         y : Ignored
             Not used, present for API consistency.
 

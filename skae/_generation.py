@@ -76,7 +76,7 @@ class GenerationMixin:
         Returns
         -------
         X : ndarray of shape (n_samples, n_steps, n_features_in_)
-            In the units of X.
+            In the units of X; of objects where X has categories that are no numbers.
         """
         self._check_code()
         check_count("n_steps", n_steps)
@@ -111,7 +111,7 @@ class GenerationMixin:
         Returns
         -------
         X : ndarray of shape (n_traversed, n_steps, n_features_in_)
-            In the units of X.
+            In the units of X; of objects where X has categories that are no numbers.
         """
         self._check_code()
         check_count("n_steps", n_steps)

@@ -250,8 +250,8 @@ def check_support(estimator, X, names, columns=None):
         _check_support_of(likelihood, estimator, X, names)
         return
     for part in likelihood.parts:
-        own = list(part.columns)
-        if part.codes is None:
+        own, anywhere = list(part.columns), part.law.support == Likelihood.support
+        if part.codes is None and (part.law.whole or not anywhere):
             labels = own if names is None else [names[j] for j in own]
             _check_support_of(part.law, estimator, X[:, own], labels)
 

@@ -470,8 +470,8 @@ class VAETransformer(BaseAutoencoder):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features_in_)
-            New rows, float64.
+        X : ndarray of shape (n_samples, n_features_in_) or DataFrame
+            New rows, float64; a DataFrame like that of `fit` if that had categories.
         """
         seed = draw_seed(random_state)
         codes = self.sample_codes(n_samples, seed, density, temperature)

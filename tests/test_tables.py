@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from skae import AutoencoderTransformer, VAETransformer
 from skae._sklearn import InvalidParameterError
 from skae.architectures import MLP
+from skae.compression import LosslessCodec, LossyCodec
 from skae.corruptions import Masking
 from skae.likelihoods import Gaussian, PerColumn, Poisson
 
@@ -354,6 +355,14 @@ def test_laws_must_suit_the_columns(laws, match):
         make(VAE, likelihood=laws).fit(TABLE)
 
 
+def test_codecs_take_rows_of_numbers(fitted):
+    with pytest.raises(ValueError, match="a table with categories, and LossyCodec"):
+        LossyCodec(fitted, step=1.0)
+    if isinstance(fitted, VAE):
+        with pytest.raises(ValueError, match="gives no probability of whole numbers"):
+            LosslessCodec(fitted)
+
+
 # -- scores ----------------------------------------------------------------------------
 
 
@@ -490,6 +499,33 @@ def test_another_table_forgets_the_first(cls):
     model.fit(np.random.RandomState(0).randn(30, 3))
     assert model.is_categorical_ is None
     assert isinstance(model.sample(2, random_state=0), np.ndarray)
+
+
+class Scoring:
+    """A callback of scikit-learn that scores the table at every epoch."""
+
+    def __init__(self):
+        self.scores = []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
+        assert X is TABLE
+        self.scores.append(fitted_estimator.score(X))
+
+
+def test_callbacks_see_the_table():
+    callback = Scoring()
+    model = make(AE, max_epochs=2).set_callbacks(callback).fit(TABLE)
+    assert len(callback.scores) == 3
+    assert callback.scores[-1] == model.score(TABLE)
 
 
 def test_a_category_is_masked_as_a_whole():
