@@ -173,9 +173,12 @@ def main():
     parts = {"codes": (compare_codes, holed), "rows": (compare_rows, whole)}
     for title in arguments.parts:
         compare, table = parts[title]
-        runs = [pd.DataFrame(compare(table, n_epochs, seed)).T for seed in seeds]
-        for seed, run in zip(seeds, runs, strict=True):
-            print(f"\n{title}, seed {seed}\n{run.round(4).to_string()}", flush=True)
+        runs = []
+        for seed in seeds:
+            runs.append(pd.DataFrame(compare(table, n_epochs, seed)).T)
+            print(
+                f"\n{title}, seed {seed}\n{runs[-1].round(4).to_string()}", flush=True
+            )
         print(f"\n{title}, mean\n{(sum(runs) / len(runs)).round(4).to_string()}")
 
 

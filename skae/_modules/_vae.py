@@ -269,7 +269,19 @@ class VAEModule(AutoencoderModule):
         """Return rows drawn from p(x | z) for codes Z, in the units of X."""
         Z = Z.to(self.dtype)
         U = self.likelihood.sample(self.decoder(Z), rng, **self.likelihood_parameters)
-        return self.from_network_space(U)
+        return self._whole(self.scaler.inverse(U))
+
+    def _whole(self, X):
+        """Return drawn rows, with whole numbers where there are no others.
+
+        The unit that these were divided by has left their last digits to rounding.
+        """
+        if self.layout is None:
+            return X.round() if self.likelihood.whole else X
+        for where, part in self.layout.blocks:
+            if part.law.whole:
+                X[:, where] = X[:, where].round()
+        return self.layout.collapse(X)
 
     def _log_jacobian(self, known):
         """Return what turns the log-likelihood of a row into that in the units of X."""
