@@ -19,6 +19,7 @@ from skae.architectures import MLP
 from skae.compression import LosslessCodec, LossyCodec
 from skae.corruptions import Masking
 from skae.likelihoods import Gaussian, PerColumn, Poisson
+from skae.penalties import Contractive, Sparse
 
 AE, VAE = AutoencoderTransformer, VAETransformer
 BOTH = pytest.mark.parametrize("cls", [AE, VAE])
@@ -491,6 +492,13 @@ def test_training_goes_on_with_the_same_columns(cls):
     pd.testing.assert_series_equal(model.reconstruct(TABLE).dtypes, TABLE.dtypes)
     with pytest.raises(ValueError, match="unknown categories"):
         model.partial_fit(TABLE.assign(plan="c").astype({"plan": "category"}))
+
+
+@pytest.mark.parametrize("penalty", [Sparse("kl"), Contractive()], ids=str)
+def test_penalties_suit_a_table(penalty):
+    model = make(AE, penalty=penalty, max_epochs=5).fit(TABLE)
+    assert model.score(TABLE) > 0.2
+    assert model.validation_curve_[-1] < model.history_["validation_loss"][0]
 
 
 @BOTH

@@ -98,7 +98,7 @@ def made_up_census(n_rows, *, holes=True):
             "age": 20 + 15 * walk + noise.randint(20, size=n_rows),
             "education-num": 8 + 3 * walk,
             "capital-gain": 2000 * (walk == 2),
-            "capital-loss": 0,
+            "capital-loss": 1000 * (noise.uniform(size=n_rows) < 0.1),
             "hours-per-week": noise.choice([20, 40, 40, 50], size=n_rows),
             "occupation": np.array(["Sales", "Craft", "Manager"], dtype=object)[walk],
             "country": noise.choice(list("abcdefghijklmnop"), size=n_rows),

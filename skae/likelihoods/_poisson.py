@@ -21,16 +21,16 @@ class Poisson(Counts):
 
     def log_prob(self, params, X):
         """Return the log-probability of every count, in nats."""
-        counts, log_rate = self.counts(X), params.clamp(max=LARGEST_LOG_RATE)
-        return counts * log_rate - log_rate.exp() - (counts + 1).lgamma()
+        return _log_prob(self.counts(X), params.clamp(max=LARGEST_LOG_RATE))
 
     def backward(self, params, X, *, weight, out, parameters, gradients, known=None):
         """Return the operations from decoder outputs to the gradient by them."""
+        unit = self._unit_like(params)  # once: steps may be captured on a device
 
         def step():
-            log_prob = self.log_prob(params, X)
-            slope = self.counts(X).sub_(self.rate(params))
-            slope.mul_(params < LARGEST_LOG_RATE)
+            counts, log_rate = (X * unit).round(), params.clamp(max=LARGEST_LOG_RATE)
+            log_prob = _log_prob(counts, log_rate)
+            slope = counts.sub_(log_rate.exp_()).mul_(params < LARGEST_LOG_RATE)
             if known is not None:
                 log_prob.mul_(known)
                 slope.mul_(known)
@@ -50,3 +50,7 @@ class Poisson(Counts):
         """Return the quadratic law with slope and curvature at the mean counts."""
         rate = self._mean_counts(means)
         return Surrogate(np.log(rate), gain=self.unit / rate, noise_variance=1 / rate)
+
+
+def _log_prob(counts, log_rate):
+    return counts * log_rate - log_rate.exp() - (counts + 1).lgamma()
