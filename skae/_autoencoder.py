@@ -39,11 +39,12 @@ class AutoencoderTransformer(BaseAutoencoder):
         The networks beside the linear paths: "mlp" is `MLP()`, "conv" is `Conv()`.
         "auto" is "conv" where `image_shape` is given, else "mlp". With `UNet()`, which
         has no bottleneck, codes are the restored rows.
-    loss : {"squared_error", "absolute_error", "binary_cross_entropy"} or \
-            Likelihood, default="squared_error"
+    loss : {"squared_error", "absolute_error", "binary_cross_entropy"}, Likelihood \
+            or PerColumn, default="squared_error"
         What a reconstruction error costs, in nats: the negative log-likelihood of
         the normal or Laplace law of scale 1 in network space, or of the Bernoulli
-        law on logits, for which X must lie in [0, 1].
+        law on logits, for which X must lie in [0, 1]. It is the law of columns of
+        numbers; a category costs its cross-entropy. `PerColumn` has laws by name.
     corruption : Corruption, callable, list or None, default=None
         What spoils the rows that the encoder sees in training, while the loss
         compares with the clean ones: a class of `skae.corruptions`, a callable
@@ -60,7 +61,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         centres each column and divides all by one common scale, as suits pixels.
         "auto" is "global" for images and when the ranges of the columns differ little
         (standard deviation at most 0.6 of their mean), None for
-        "binary_cross_entropy", else "standard".
+        "binary_cross_entropy", else "standard". Numbers beside categories, or with laws
+        `PerColumn`, are scaled where their law allows it; "auto" is "standard" then.
     init : {"pca", "random"}, default="pca"
         Where training starts.
     optimizer : str, type or partial, default="adamw"

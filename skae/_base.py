@@ -363,7 +363,7 @@ class BaseAutoencoder(
             have no names; in the order of `categories_`.
         """
         check_is_fitted(self)
-        if self._columns is None or not self._columns.has_categories:
+        if self.is_categorical_ is None:
             raise ValueError(
                 "reconstruct_proba is about categories, but X of fit had none; see "
                 "categorical_features"
@@ -402,7 +402,7 @@ class BaseAutoencoder(
         """
         check_is_fitted(self)
         X = self._check_rows(X)
-        if self._columns is not None and self._columns.has_categories:
+        if self.is_categorical_ is not None:
             errors = _training.map_rows(self.module_, "rescaled_errors", X)
             errors = check_overflow(errors, X, names=self._names).astype(np.float64)
             if per_feature:
@@ -498,7 +498,9 @@ class BaseAutoencoder(
         """Which columns of X have categories, None if none has."""
         check_is_fitted(self)
         columns = self._columns
-        return None if columns is None else columns.is_categorical.copy()
+        if columns is None or not columns.has_categories:
+            return None
+        return columns.is_categorical.copy()
 
     @property
     def categories_(self):

@@ -58,12 +58,13 @@ class VAETransformer(BaseAutoencoder):
     architecture : {"auto", "conv", "mlp"} or Architecture, default="auto"
         The networks beside the linear paths: "mlp" is `MLP()`, "conv" is `Conv()`.
         "auto" is "conv" where `image_shape` is given, else "mlp".
-    likelihood : {"calibrated", "gaussian", "laplace", "bernoulli"} or Likelihood, \
-            default="calibrated"
+    likelihood : {"calibrated", "gaussian", "laplace", "bernoulli"}, Likelihood \
+            or PerColumn, default="calibrated"
         The law of a row given its code. "gaussian" and "laplace" learn one scale for
         all features. "calibrated" trains the networks like "gaussian", and describes
         what they leave by a Student t law of each column, to score and sample by.
-        "bernoulli" needs X in [0, 1].
+        "bernoulli" needs X in [0, 1]. It is the law of columns of numbers; categories
+        have their own. `PerColumn` has laws by name.
     beta : float, default=1.0
         Weight of the KL term [2]_; 0 is an autoencoder with noise in its code.
     kl_warmup : float, default=0.0
@@ -88,7 +89,9 @@ class VAETransformer(BaseAutoencoder):
         its standard deviation; "global" centres each column and divides all by one
         common scale, as suits pixels. "auto" is "global" for images and when the
         ranges of the columns differ little (standard deviation at most 0.6 of their
-        mean), None for "bernoulli", else "standard".
+        mean), None for "bernoulli", else "standard". Numbers beside categories, or
+        with laws `PerColumn`, are scaled where their law allows it; "auto" is
+        "standard" then.
     init : {"pca", "random"}, default="pca"
         Where training starts.
     optimizer : str, type or partial, default="adamw"

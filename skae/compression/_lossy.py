@@ -227,8 +227,7 @@ def _check_arguments(estimator, step):
             f"architecture={estimator.architecture!r} has no bottleneck, and so no "
             "code that is smaller than a row; use one with a bottleneck"
         )
-    categorical = estimator.is_categorical_
-    if categorical is not None and categorical.any():
+    if estimator.is_categorical_ is not None:
         raise ValueError(
             "the estimator was fitted on a table with categories, and LossyCodec takes "
             "rows of numbers; encode the categories first, for instance with "
