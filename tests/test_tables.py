@@ -160,6 +160,27 @@ def test_integers_come_back_rounded_and_within_their_dtype(cls):
     assert set(model.inverse_transform(far)["a"]) <= set(range(256))
 
 
+@BOTH
+def test_a_column_of_one_category_comes_back(cls):
+    table = people(holes=False)[["city", "height"]].assign(
+        country=pd.Categorical(["Peru"] * 200)
+    )
+    model = make(cls, max_epochs=2).fit(table)
+    assert (model.sample(9, random_state=0)["country"] == "Peru").all()
+    assert np.isfinite(model.score(table))
+
+
+@BOTH
+def test_named_columns_of_polars_keep_their_dtypes(cls):
+    table = pl.DataFrame(
+        {"kind": ["x", "y", None, "y"] * 10, "code": [3, 3, 8, 8] * 10, "size": 1.5}
+    ).with_columns(size=pl.col("code") + pl.Series(np.arange(40.0)))
+    model = make(cls, categorical_features=["kind", "code"], max_epochs=2).fit(table)
+    back = model.reconstruct(table)
+    assert back.schema == table.schema
+    assert set(back["code"]) <= {3, 8}
+
+
 # -- which columns have categories -----------------------------------------------------
 
 
