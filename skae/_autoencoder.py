@@ -13,7 +13,7 @@ from skae._sklearn import InvalidParameterError, StrOptions
 from skae._validation import check_overflow
 from skae.corruptions import Corruption
 from skae.corruptions._chain import as_corruption
-from skae.likelihoods import Bernoulli, Gaussian, Laplace, Likelihood
+from skae.likelihoods import Bernoulli, Gaussian, Laplace, Likelihood, PerColumn
 from skae.penalties import Penalty
 
 LOSSES = {
@@ -39,13 +39,15 @@ class AutoencoderTransformer(BaseAutoencoder):
         most 64.
     architecture : {"auto", "conv", "mlp"} or Architecture, default="auto"
         The networks beside the linear paths: "mlp" is `MLP()`, "conv" is `Conv()`.
-        "auto" is "conv" where `image_shape` is given, else "mlp". With `UNet()` and
-        `RestoringMLP()`, which have no bottleneck, codes are the restored rows.
-    loss : {"squared_error", "absolute_error", "binary_cross_entropy"} or \
-            Likelihood, default="squared_error"
+        "auto" is "conv" where `image_shape` is given, else "mlp". With `UNet()`,
+        `RestoringMLP()` and `DenoisingMLP()`, which have no bottleneck, codes are the
+        restored rows.
+    loss : {"squared_error", "absolute_error", "binary_cross_entropy"}, Likelihood \
+            or PerColumn, default="squared_error"
         What a reconstruction error costs, in nats: the negative log-likelihood of
         the normal or Laplace law of scale 1 in network space, or of the Bernoulli
-        law on logits, for which X must lie in [0, 1].
+        law on logits, for which X must lie in [0, 1]. It is the law of columns of
+        numbers; a category costs its cross-entropy. `PerColumn` has laws by name.
     corruption : Corruption, callable, list or None, default=None
         What spoils the rows that the encoder sees in training, while the loss
         compares with the clean ones: a class of `skae.corruptions`, a callable
@@ -62,7 +64,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         centres each column and divides all by one common scale, as suits pixels.
         "auto" is "global" for images and when the ranges of the columns differ little
         (standard deviation at most 0.6 of their mean), None for
-        "binary_cross_entropy", else "standard".
+        "binary_cross_entropy", else "standard". Numbers beside categories, or with laws
+        `PerColumn`, are scaled where their law allows it; "auto" is "standard" then.
     init : {"pca", "random"}, default="pca"
         Where training starts.
     optimizer : str, type or partial, default="adamw"
@@ -116,6 +119,16 @@ class AutoencoderTransformer(BaseAutoencoder):
         Whether to print a line each epoch.
     callbacks : list of skorch callbacks or None, default=None
         Called in training, on copies; not part of a pickle.
+    categorical_features : array-like of {bool, int, str}, "from_dtype" or None, \
+            default="from_dtype"
+        Which columns have categories: a mask, positions, or names. "from_dtype" takes
+        the columns of a DataFrame whose dtype says so, "category" of pandas,
+        Categorical and Enum of polars, and bools beside them. What is named may be
+        strings, bools or numbers. None of these values is known to stand for a number:
+        the network sees one entry for each category.
+    handle_unknown : {"error", "ignore"}, default="error"
+        What to do with a category that `fit` has not seen. "ignore" treats it as
+        missing.
 
     Attributes
     ----------
@@ -137,6 +150,10 @@ class AutoencoderTransformer(BaseAutoencoder):
         Number of columns seen in fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Their names, if they have any.
+    is_categorical_ : ndarray of bool of shape (n_features_in_,) or None
+        Which of them have categories; None if none has.
+    categories_ : list of ndarray
+        Their categories, None for a column of numbers.
 
     See Also
     --------
@@ -169,7 +186,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     _needs_bottleneck = False
 
     _parameter_constraints = BaseAutoencoder._parameter_constraints | {
-        "loss": [StrOptions(set(LOSSES)), Likelihood],
+        "loss": [StrOptions(set(LOSSES)), Likelihood, PerColumn],
         "corruption": [Corruption, callable, list, tuple, None],
         "penalty": [Penalty, None],
     }
@@ -203,6 +220,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         random_state=None,
         verbose=0,
         callbacks=None,
+        categorical_features="from_dtype",
+        handle_unknown="error",
     ):
         self.n_components = n_components
         self.architecture = architecture
@@ -230,6 +249,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
+        self.categorical_features = categorical_features
+        self.handle_unknown = handle_unknown
 
     def _make_module(self, **settings):
         architecture = settings["architecture"]
@@ -273,8 +294,9 @@ class AutoencoderTransformer(BaseAutoencoder):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features_in_)
-            New rows, float64, in the units of X.
+        X : ndarray of shape (n_samples, n_features_in_) or DataFrame
+            New rows, float64, in the units of X; a DataFrame like that of `fit` if that
+            had categories.
         """
         codes = self.sample_codes(n_samples, random_state, temperature=temperature)
         return self.inverse_transform(codes)
@@ -325,7 +347,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         -------
         score : ndarray of shape (n_samples,)
             In the squared units of X; higher is more like the training rows. A row's
-            missing values are not part of its score.
+            missing values are not part of its score. Of tables with categories see the
+            notes of `reconstruction_error`.
         """
         return -self.reconstruction_error(X)
 
@@ -335,7 +358,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         One minus the squared reconstruction error over the squared deviation from
         the column means, both in the model's own scaling, so that a column's unit of
         measure does not decide how much it counts. PCA's explained variance ratio,
-        on scaled columns, is the same quantity. Missing values count for nothing.
+        on scaled columns, is the same quantity. Categories count as their one-hot
+        codes do, missing values for nothing.
 
         Parameters
         ----------
@@ -353,12 +377,28 @@ class AutoencoderTransformer(BaseAutoencoder):
         X = self._check_rows(X)
         errors = _training.map_rows(self.module_, "rescaled_errors", X)
         errors = check_overflow(errors, X, names=self._names)
+        if self._columns is not None:
+            return self._share_explained_of_table(X, errors)
         scale = self.module_.scaler.scale.cpu().numpy()
         statistics = _modules.column_statistics(X)
         deviations = statistics.std / scale
-        error = errors.sum(dtype=np.float64)
         shares_known = statistics.n_known / len(X)
         variance = len(X) * (np.square(deviations) * shares_known).sum()
-        if variance == 0:
-            return 1.0 if np.isclose(error, 0.0) else 0.0
-        return float(1 - error / variance)
+        return _share_explained(errors.sum(dtype=np.float64), variance)
+
+    def _share_explained_of_table(self, X, errors):
+        """Return the same of columns with laws of their own, by their entries."""
+        module = self.module_
+        layout = _modules.Layout(module.likelihood)  # on the CPU
+        statistics = _modules.column_statistics(_modules.ExpandedRows(X, layout))
+        deviations = statistics.std / module.scaler.scale.cpu().numpy()
+        variances = np.square(deviations) * layout.weights.numpy()
+        variance = (variances * statistics.n_known).sum()
+        return _share_explained(errors.sum(dtype=np.float64), variance)
+
+
+def _share_explained(error, variance):
+    """Return one minus the error over the variance, both summed over rows."""
+    if variance == 0:
+        return 1.0 if np.isclose(error, 0.0) else 0.0
+    return float(1 - error / variance)

@@ -16,10 +16,16 @@ from sklearn.utils.validation import check_is_fitted
 from skae import _training
 from skae._availability import AbsentWhileStoppingEarly
 from skae._code_density import choose_rows
+from skae._columns import Columns, as_table, has_category_dtypes
 from skae._device import resolve_device
 from skae._fit_run import FitRun
 from skae._generation import GenerationMixin
-from skae._parameters import check_image_shape, check_parameters, check_support
+from skae._parameters import (
+    check_image_shape,
+    check_is_table,
+    check_parameters,
+    check_support,
+)
 from skae._sklearn import (
     Integral,
     Interval,
@@ -38,6 +44,7 @@ from skae._validation import (
     refuse_empty_columns,
 )
 from skae.architectures import Architecture
+from skae.likelihoods import PerColumn
 
 
 class BaseAutoencoder(
@@ -57,6 +64,9 @@ class BaseAutoencoder(
 
     #: Whether there must be a code.
     _needs_bottleneck = True
+
+    #: What the columns of the fitted table are, where they have laws of their own.
+    _columns = None
 
     _parameter_constraints = {
         "n_components": [
@@ -98,6 +108,8 @@ class BaseAutoencoder(
         "random_state": ["random_state"],
         "verbose": ["verbose"],
         "callbacks": [list, None],
+        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+        "handle_unknown": [StrOptions({"error", "ignore"})],
     }
 
     # Z is the input of inverse_transform, not metadata to route.
@@ -122,7 +134,8 @@ class BaseAutoencoder(
         X : array-like of shape (n_samples, n_features)
             Rows: numbers of any float or integer dtype. NaN is a missing value,
             which costs nothing; every row and every column must have a known one.
-            With `image_shape` also (n_samples, channels, height, width).
+            With `image_shape` also (n_samples, channels, height, width). A DataFrame
+            may have categories, see `categorical_features`.
         y : Ignored
             Not used, present for API consistency.
 
@@ -173,14 +186,22 @@ class BaseAutoencoder(
 
     def _fit(self, X, y, *, resume, streaming):
         check_parameters(self)
-        X, names = self._check_training_rows(X, resume)
-        run = FitRun(self, X, names, resume=resume, streaming=streaming)
+        columns, table = self._columns_of(X, resume), X
+        if columns is None:
+            X, names = self._check_training_rows(X, resume)
+            table = X
+        else:
+            X, names = self._check_training_table(X, columns, resume)
+        run = FitRun(
+            self, X, names, resume=resume, streaming=streaming, columns=columns,
+            table=table,
+        )  # fmt: skip
         context = self._init_callback_context(max_subtasks=run.most_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        context.call_on_fit_task_begin(estimator=self, X=table, y=y)
         fitted = run.train(context)
         self._warn_of(fitted)
         context.call_on_fit_task_end(
-            estimator=self, X=X, y=y, reconstruction_attributes=fitted
+            estimator=self, X=table, y=y, reconstruction_attributes=fitted
         )
         self._become(fitted)
         return self
@@ -203,6 +224,29 @@ class BaseAutoencoder(
         check_support(self, X, names)
         return X, names
 
+    def _columns_of(self, X, resume):
+        """Return the `Columns` of X if they have laws of their own, else None."""
+        if resume:
+            return self._columns
+        features = self.categorical_features
+        per_column = isinstance(getattr(self, self._likelihood_parameter), PerColumn)
+        if isinstance(features, str):
+            declared = has_category_dtypes(X)
+        else:
+            declared = features is not None and len(features) > 0
+        if not (declared or per_column):
+            return None
+        columns = Columns(as_table(X), features).fit(X)
+        check_is_table(self, columns)
+        return columns if columns.has_categories or per_column else None
+
+    def _check_training_table(self, X, columns, resume):
+        """Return the rows of a table as numbers, and its column names."""
+        X = self._check_table(X) if resume else self._numbers_of(X, columns)
+        refuse_empty_columns(X, columns.labels)
+        check_support(self, X, columns.labels, columns)
+        return X, columns.names
+
     def _objective(self):
         """Return the parameters of the loss, which may change between fits."""
         return {}
@@ -213,7 +257,7 @@ class BaseAutoencoder(
         rows = choose_rows(len(X), module.n_components, seed)
         attributes = {
             "net_": net,
-            "n_features_in_": module.n_features,
+            "n_features_in_": X.shape[1],
             "n_components_": module.n_components,
             "n_epochs_": int(record.history["epoch"][-1]),
             "best_epoch_": record.best_epoch,
@@ -264,13 +308,28 @@ class BaseAutoencoder(
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            The mean of each row given its code.
+        X : ndarray of shape (n_samples, n_features) or DataFrame
+            The mean of each row given its code; of categories, the most probable. A
+            DataFrame like that of `fit` if that had categories.
         """
         check_is_fitted(self)
+        return self._as_table(self._rows_of(Z), Z)
+
+    def _rows_of(self, Z):
+        """Return the rows that codes stand for, as numbers."""
         Z = check_codes(Z, n_components=self.n_components_, estimator=self)
         X = _training.map_rows(self.module_, "inverse_transform", Z)
         return check_overflow(X, Z, "Z")
+
+    def _as_table(self, rows, like=None):
+        """Return rows as a table if X of `fit` was one with categories.
+
+        With the index of `like`, where that has one.
+        """
+        if self._columns is None:
+            return rows
+        index = like.index if isinstance(like, pd.DataFrame) else None
+        return self._columns.decode(rows, index)
 
     def reconstruct(self, X):
         """Return what is left of X after encoding and decoding.
@@ -283,10 +342,34 @@ class BaseAutoencoder(
 
         Returns
         -------
-        X_reconstructed : ndarray of shape (n_samples, n_features)
-            In the units of X.
+        X_reconstructed : ndarray of shape (n_samples, n_features) or DataFrame
+            In the units of X; of categories, the most probable one. A DataFrame like
+            that of `fit` if that had categories.
         """
-        return self._map(X, "reconstruct")
+        return self._as_table(self._map(X, "reconstruct"), X)
+
+    def reconstruct_proba(self, X):
+        """Return the probability of every category after encoding and decoding.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            Rows, as for `reconstruct`.
+
+        Returns
+        -------
+        probabilities : dict of ndarray of shape (n_samples, n_categories)
+            By name of the column with categories, or by its position where columns
+            have no names; in the order of `categories_`.
+        """
+        check_is_fitted(self)
+        if self.is_categorical_ is None:
+            raise ValueError(
+                "reconstruct_proba is about categories, but X of fit had none; see "
+                "categorical_features"
+            )
+        entries = self._map(X, "category_probabilities")
+        return self._columns.probabilities(entries, self.module_.likelihood)
 
     def reconstruction_error(self, X, per_feature=False):
         """Return the squared error of reconstructing each row, in the units of X.
@@ -303,9 +386,28 @@ class BaseAutoencoder(
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             Squared error, float64. Missing values have none: they are NaN among each
             feature's parts, and not part of the sum.
+
+        Notes
+        -----
+        The parts must be comparable where X has categories: numbers count in units of
+        their standard deviation then (of what `scale` divides by), and a category by
+        the squared error of its probabilities, the sum over categories of
+        `(is_it - probability) ** 2` [1]_. Either is 1 or less on average where the mean
+        of the column is all that is known.
+
+        References
+        ----------
+        .. [1] G. Brier, "Verification of Forecasts Expressed in Terms of Probability",
+           Monthly Weather Review 78, 1950.
         """
         check_is_fitted(self)
         X = self._check_rows(X)
+        if self.is_categorical_ is not None:
+            errors = _training.map_rows(self.module_, "rescaled_errors", X)
+            errors = check_overflow(errors, X, names=self._names).astype(np.float64)
+            if per_feature:
+                return np.where(np.isnan(X), np.nan, errors)
+            return errors.sum(axis=1)
         reconstructed = _training.map_rows(self.module_, "reconstruct", X)
         errors = np.square(
             X.astype(np.float64) - check_overflow(reconstructed, X, names=self._names)
@@ -360,6 +462,8 @@ class BaseAutoencoder(
 
     def _check_rows(self, X):
         """Return X as rows like those that the estimator was fitted on."""
+        if self._columns is not None:
+            return self._check_table(X)
         check_feature_names(self, X, reset=False)
         X = check_rows(
             X,
@@ -371,6 +475,16 @@ class BaseAutoencoder(
         check_n_features(self, X, reset=False)
         return X
 
+    def _check_table(self, X):
+        """Return a table like that of `fit` as numbers."""
+        X = as_table(X)
+        check_feature_names(self, X, reset=False)
+        check_n_features(self, X, reset=False)
+        return self._numbers_of(X, self._columns)
+
+    def _numbers_of(self, X, columns):
+        return columns.encode(X, handle_unknown=self.handle_unknown, estimator=self)
+
     # -- fitted state ----------------------------------------------------------
 
     @property
@@ -378,6 +492,23 @@ class BaseAutoencoder(
         """The fitted `nn.Module`. It never changes: training works on a copy."""
         check_is_fitted(self)
         return self.net_.module_
+
+    @property
+    def is_categorical_(self):
+        """Which columns of X have categories, None if none has."""
+        check_is_fitted(self)
+        columns = self._columns
+        if columns is None or not columns.has_categories:
+            return None
+        return columns.is_categorical.copy()
+
+    @property
+    def categories_(self):
+        """The categories of every column of X, None for a column without."""
+        check_is_fitted(self)
+        if self._columns is None:
+            return [None] * self.n_features_in_
+        return list(self._columns.categories)
 
     @property
     def history_(self):

@@ -30,10 +30,17 @@ class FitRun:
         Whether to go on from the network that the estimator has.
     streaming : bool
         Whether this is one pass of unknown many.
+    columns : Columns or None, default=None
+        What the columns are, where they have laws of their own.
+    table : object, default=None
+        What callbacks are shown for X; None for X itself.
     """
 
-    def __init__(self, estimator, X, names, *, resume, streaming):
+    def __init__(
+        self, estimator, X, names, *, resume, streaming, columns=None, table=None
+    ):
         self.estimator, self.X, self.names = estimator, X, names
+        self.columns, self.table = columns, X if table is None else table
         self.seed = draw_seed(estimator.random_state)
         self.rows = split_rows(estimator, X, streaming=streaming, seed=self.seed)
         self.plan = plan_training(estimator, self.rows, streaming=streaming)
@@ -44,13 +51,13 @@ class FitRun:
         self.refits = not resume and is_refit_due(estimator, self.rows)
         self.previous = self.optimizer_state = None
         if resume:
-            self.module, self.optimizer_state = resume_module(estimator)
+            self.module, self.optimizer_state = resume_module(estimator, columns)
             self.previous = _training.TrainingRecord(
                 estimator._history, estimator.best_epoch_
             )
         else:
-            warn_of_copying(estimator, X.shape[1])
-            start = partial(start_module, estimator, seed=self.seed)
+            warn_of_copying(estimator, X.shape[1], columns)
+            start = partial(start_module, estimator, seed=self.seed, columns=columns)
             n_components = estimator.n_components
             if self.refits:  # both networks have the width that suits all rows
                 self.module_of_all = start(self.rows.rejoined(), n_components)
@@ -93,7 +100,7 @@ class FitRun:
         bridge = _training.SklearnCallbackBridge(
             self.estimator,
             context,
-            self.X,
+            self.table,
             lambda net: self._attributes(net, record_of(net)),
         )
         callbacks = [*more_callbacks, *deepcopy(self.skorch_callbacks), bridge]
@@ -102,6 +109,7 @@ class FitRun:
         return net
 
     def _attributes(self, net, record):
-        return self.estimator._fitted_attributes(
+        attributes = self.estimator._fitted_attributes(
             net, self.X, self.names, self.seed, record
         )
+        return attributes | {"_columns": self.columns}

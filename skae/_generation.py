@@ -76,7 +76,7 @@ class GenerationMixin:
         Returns
         -------
         X : ndarray of shape (n_samples, n_steps, n_features_in_)
-            In the units of X.
+            In the units of X; of objects where X has categories that are no numbers.
         """
         self._check_code()
         check_count("n_steps", n_steps)
@@ -111,7 +111,7 @@ class GenerationMixin:
         Returns
         -------
         X : ndarray of shape (n_traversed, n_steps, n_features_in_)
-            In the units of X.
+            In the units of X; of objects where X has categories that are no numbers.
         """
         self._check_code()
         check_count("n_steps", n_steps)
@@ -161,8 +161,9 @@ class GenerationMixin:
         return self._map(X, "transform").astype(np.float64)
 
     def _decode(self, codes):
-        rows = self.inverse_transform(codes.reshape(-1, codes.shape[-1]))
-        return rows.reshape(*codes.shape[:-1], -1)
+        rows = self._rows_of(codes.reshape(-1, codes.shape[-1]))
+        rows = rows.reshape(*codes.shape[:-1], -1)
+        return rows if self._columns is None else self._columns.values(rows)
 
 
 def _check_positive(name, value):

@@ -1,7 +1,7 @@
 """What an estimator's parameters stand for, and whether they make sense with X."""
 
 from functools import partial
-from inspect import isclass
+from inspect import isclass, signature
 from warnings import warn
 
 import numpy as np
@@ -13,6 +13,16 @@ from skae._sklearn import Integral, InvalidParameterError, validate_parameters
 from skae._validation import has_holes, name_column
 from skae.architectures import MLP, Conv
 from skae.corruptions._chain import as_corruption
+from skae.likelihoods import (
+    Bernoulli,
+    Categorical,
+    Gaussian,
+    Laplace,
+    Likelihood,
+    PerColumn,
+)
+from skae.likelihoods._column_scales import ColumnScales
+from skae.likelihoods._table_law import Part, TableLaw
 
 # What the names of architectures stand for.
 ARCHITECTURES = {"mlp": MLP(), "conv": Conv()}
@@ -38,10 +48,76 @@ def resolve_architecture(estimator):
     return architecture
 
 
-def resolve_likelihood(estimator):
-    """Return the `Likelihood` that the estimator's loss or likelihood stands for."""
+def resolve_likelihood(estimator, columns=None):
+    """Return the `Likelihood` that the estimator's loss or likelihood stands for.
+
+    For `Columns`, the one of a row of them.
+    """
     value = getattr(estimator, estimator._likelihood_parameter)
-    return clone(estimator._likelihoods.get(value, value))
+    if columns is not None:
+        return resolve_table_law(estimator, value, columns)
+    return _named_law(estimator, value)
+
+
+def _named_law(estimator, value):
+    """Return a copy of a law that may be given by its name."""
+    if isinstance(value, str) and value not in estimator._likelihoods:
+        parameter = estimator._likelihood_parameter
+        raise InvalidParameterError(
+            f"{parameter} has a law {value!r}, expected a Likelihood or a name among "
+            f"{sorted(estimator._likelihoods)}"
+        )
+    return clone(estimator._likelihoods[value] if isinstance(value, str) else value)
+
+
+def resolve_table_law(estimator, value, columns):
+    """Return the `TableLaw` of columns, of which some may have categories."""
+    parameter = estimator._likelihood_parameter
+    if not isinstance(value, PerColumn):
+        value = PerColumn(rest=value)
+    rest = value.rest
+    if rest is None:
+        rest = signature(type(estimator)).parameters[parameter].default
+    laws = dict.fromkeys(columns.numbers.tolist(), _named_law(estimator, rest))
+    for feature, law in (value.laws or {}).items():
+        j = columns.position(feature, parameter)
+        if columns.is_categorical[j]:
+            raise ValueError(
+                f"{parameter} has a law for {columns.name(j)}, but it has categories, "
+                "whose law is that of categories; leave it out, or leave the column "
+                "out of categorical_features"
+            )
+        laws[j] = _named_law(estimator, law)
+    return TableLaw(
+        [*_parts_of_numbers(laws), *_parts_of_categories(columns.categories)]
+    )
+
+
+def _parts_of_numbers(laws):
+    """Return columns of numbers with the same law side by side."""
+    groups = {}
+    for j, law in sorted(laws.items()):
+        groups.setdefault(repr(law), (law, []))[1].append(j)
+    for law, group in groups.values():
+        if getattr(law, "scale", None) == "learned" and type(law) in (
+            Gaussian,
+            Laplace,
+        ):
+            law = ColumnScales(law)
+        yield Part(law, tuple(group), 1, None)
+
+
+def _parts_of_categories(categories):
+    """Return columns with the same number of categories side by side."""
+    groups = {}
+    for j, values in enumerate(categories):
+        if values is not None:
+            groups.setdefault(len(values), []).append(j)
+    for n, group in sorted(groups.items()):
+        if n == 2:  # one entry for both
+            yield Part(Bernoulli(), tuple(group), 1, (1,))
+        else:
+            yield Part(Categorical(n), tuple(group), n, tuple(range(n)))
 
 
 def check_parameters(estimator):
@@ -57,12 +133,26 @@ def check_parameters(estimator):
     for part in parts:
         if isinstance(part, BaseEstimator):
             validate_parameters(part)
+        if isinstance(part, PerColumn):
+            _check_per_column(part)
     _check_optimizer(estimator.optimizer)
     _check_data_loader(estimator.data_loader)
     _check_free_bits(estimator)
     _check_corruption(estimator)
     _check_bottleneck(estimator, architecture)
     resolve_device(estimator.device)
+
+
+def _check_per_column(laws):
+    """Raise unless the laws of columns are laws, or names."""
+    for feature, law in [("rest", laws.rest), *(laws.laws or {}).items()]:
+        if isinstance(law, Likelihood):
+            validate_parameters(law)
+        elif not (isinstance(law, str) or (feature == "rest" and law is None)):
+            raise InvalidParameterError(
+                f"the law of {feature!r} in PerColumn must be a Likelihood or a name, "
+                f"got {law!r}"
+            )
 
 
 def _check_optimizer(optimizer):
@@ -153,9 +243,20 @@ def _check_free_bits(estimator):
         )
 
 
-def check_support(estimator, X, names):
+def check_support(estimator, X, names, columns=None):
     """Raise ValueError if X lies outside the likelihood's support."""
-    likelihood = resolve_likelihood(estimator)
+    likelihood = resolve_likelihood(estimator, columns)
+    if columns is None:
+        _check_support_of(likelihood, estimator, X, names)
+        return
+    for part in likelihood.parts:
+        own, anywhere = list(part.columns), part.law.support == Likelihood.support
+        if part.codes is None and (part.law.whole or not anywhere):
+            labels = own if names is None else [names[j] for j in own]
+            _check_support_of(part.law, estimator, X[:, own], labels)
+
+
+def _check_support_of(likelihood, estimator, X, names):
     if likelihood.whole:
         _check_whole(estimator, X, names)
     lowest, highest = likelihood.support
@@ -195,14 +296,31 @@ def _check_whole(estimator, X, names):
             )
 
 
+def check_is_table(estimator, columns):
+    """Raise ValueError for parameters of images or numbers where columns have laws."""
+    architecture = resolve_architecture(estimator)
+    if estimator.image_shape is None and architecture.has_bottleneck:
+        return
+    name = "image_shape" if estimator.image_shape is not None else "architecture"
+    what = "columns with categories"
+    if not columns.has_categories:
+        what = f"{estimator._likelihood_parameter}=PerColumn(...)"
+    raise ValueError(
+        f"{name}={getattr(estimator, name)!r} is for images, or for tables of numbers "
+        f"alone, but X is a table that has {what}; leave {name} at its default"
+    )
+
+
 def image_shape_of(estimator):
     """Return `image_shape` as a tuple of ints, or None."""
     shape = estimator.image_shape
     return None if shape is None else tuple(int(size) for size in shape)
 
 
-def warn_of_copying(estimator, n_features):
+def warn_of_copying(estimator, n_features, columns=None):
     """Warn of a network that can copy its input, unless something keeps it from it."""
+    if columns is not None:  # a category takes as many numbers as there are others
+        n_features = resolve_likelihood(estimator, columns).n_entries
     n_components, ways = estimator.n_components, "dropout"
     if hasattr(estimator, "penalty"):
         if estimator.penalty is not None or estimator.corruption is not None:

@@ -47,6 +47,9 @@ AUTO_EPOCHS = (100, 600)
 # the noise of the first epochs the loss of a narrow table may well be above the start.
 PATIENCE_SHARE, LEAST_PATIENCE = 1 / 3, 10
 
+# Rows on which the start of a table is compared with the column means.
+ROWS_OF_START = 1024
+
 # `batch_size="auto"` makes this many batches of an epoch, within bounds.
 AUTO_BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 16, 16, 256
 
@@ -151,11 +154,13 @@ def _patience(n_iter_no_change, max_epochs):
     return max(LEAST_PATIENCE, round(PATIENCE_SHARE * max_epochs))
 
 
-def start_module(estimator, rows, n_components, *, seed):
+def start_module(estimator, rows, n_components, *, seed, columns=None):
     """Return a new module: scaled to the training rows, and at its start.
 
     `n_components` is the estimator's, or a width that has been found already.
     """
+    if columns is not None:
+        return start_table_module(estimator, rows, n_components, columns, seed=seed)
     scaler, axes = fit_scaler(estimator, rows), None
     architecture, n_features = resolve_architecture(estimator), rows.X.shape[1]
     if not architecture.has_bottleneck:
@@ -179,6 +184,58 @@ def start_module(estimator, rows, n_components, *, seed):
     return module
 
 
+def start_table_module(estimator, rows, n_components, columns, *, seed):
+    """Return a new module for columns that have laws of their own, at its start."""
+    law = resolve_likelihood(estimator, columns)
+    view = _modules.ExpandedRows(rows.X, _modules.Layout(law))
+    statistics = _modules.column_statistics(view, rows.train)
+    law = law.fitted_to(statistics)
+    scaler = fit_table_scaler(estimator, law, statistics)
+    start = None
+    if estimator.init == "pca" or not isinstance(n_components, Integral):
+        n_components, start = _modules.mixed_start(
+            view,
+            rows.train,
+            scaler,
+            law,
+            variances=np.square(statistics.std / scaler.scale.numpy()),
+            n_axes=_n_axes(n_components),
+            resolve_width=partial(resolve_n_components, n_components),
+            seed=seed,
+        )
+    module = estimator._make_module(
+        n_features=law.n_entries,
+        n_components=int(n_components),
+        architecture=resolve_architecture(estimator),
+        likelihood=law,
+        image_shape=None,
+        rng=Rng(seed),
+    )
+    module.set_scaler(scaler)
+    if estimator.init == "pca":
+        module.start_at_mixed(start)
+        few = slice(ROWS_OF_START)
+        some = rows.X[few] if rows.train is None else rows.X[rows.train[few]]
+        module.shrink_start(*module.open_rows(_training.as_tensor(some)))
+    return module
+
+
+def fit_table_scaler(estimator, law, statistics):
+    """Return the scaler of entries: what the estimator says, where laws take it."""
+    parts = []
+    for part, entries in zip(law.parts, law.slices, strict=True):
+        own = statistics.take(entries)
+        scaler = _modules.Scaler(part.n_entries)
+        if part.law.scalable:
+            # numbers beside categories are not of one kind
+            scale = "standard" if estimator.scale == "auto" else estimator.scale
+            scaler.fit(own, scale)
+        else:
+            scaler.fit(own, None).divide_by(part.law.unit)
+        parts.append((entries, scaler))
+    return _modules.Scaler(law.n_entries).put_together(parts)
+
+
 def fit_scaler(estimator, rows):
     """Return the scaler of the training rows."""
     statistics = cache(partial(_modules.column_statistics, rows.X, rows.train))
@@ -190,22 +247,26 @@ def fit_scaler(estimator, rows):
 
 def find_axes(estimator, rows, scaler, *, seed):
     """Return the principal axes of the training rows that the estimator may need."""
-    n_axes = estimator.n_components
-    if n_axes is None:
-        n_axes = AUTO_MOST
-    elif not isinstance(n_axes, Integral):
-        n_axes = None  # a share of the variance may need any number of them
+    n_axes = _n_axes(estimator.n_components)
     return _modules.principal_axes(rows.X, rows.train, scaler, n_axes=n_axes, seed=seed)
 
 
-def resume_module(estimator):
+def _n_axes(n_components):
+    """Return how many axes are needed at most, or None for any number of them."""
+    if n_components is None:
+        return AUTO_MOST
+    # a share of the variance may need any number of them
+    return n_components if isinstance(n_components, Integral) else None
+
+
+def resume_module(estimator, columns=None):
     """Return a copy of the fitted module, and of its optimiser's state.
 
     Copies, because a fitted module never changes: other threads may use it, and an
     error must leave it as it was. The state is None if the optimiser is another now.
     """
     net = estimator.net_
-    _check_same_network(estimator, net.module_)
+    _check_same_network(estimator, net.module_, columns)
     module = deepcopy(net.module_)
     module.set_objective(**estimator._objective())
     if net.plan.optimizer != estimator.optimizer:
@@ -213,12 +274,12 @@ def resume_module(estimator):
     return module, deepcopy(net.optimizer_.state_dict())
 
 
-def _check_same_network(estimator, module):
+def _check_same_network(estimator, module, columns):
     """Raise ValueError if the parameters now ask for another network."""
     likelihood = estimator._likelihood_parameter
     pairs = {
         "architecture": (resolve_architecture(estimator), module.architecture),
-        likelihood: (resolve_likelihood(estimator), module.likelihood),
+        likelihood: (resolve_likelihood(estimator, columns), module.likelihood),
     }
     if isinstance(estimator.n_components, Integral):
         pairs["n_components"] = (int(estimator.n_components), module.n_components)

@@ -13,7 +13,14 @@ from skae._parameters import check_support
 from skae._random import Rng, draw_seed
 from skae._sklearn import Integral, Interval, Real, StrOptions
 from skae._validation import check_count, check_overflow
-from skae.likelihoods import Bernoulli, Calibrated, Gaussian, Laplace, Likelihood
+from skae.likelihoods import (
+    Bernoulli,
+    Calibrated,
+    Gaussian,
+    Laplace,
+    Likelihood,
+    PerColumn,
+)
 
 LIKELIHOODS = {
     "calibrated": Calibrated(),
@@ -51,12 +58,13 @@ class VAETransformer(BaseAutoencoder):
     architecture : {"auto", "conv", "mlp"} or Architecture, default="auto"
         The networks beside the linear paths: "mlp" is `MLP()`, "conv" is `Conv()`.
         "auto" is "conv" where `image_shape` is given, else "mlp".
-    likelihood : {"calibrated", "gaussian", "laplace", "bernoulli"} or Likelihood, \
-            default="calibrated"
+    likelihood : {"calibrated", "gaussian", "laplace", "bernoulli"}, Likelihood \
+            or PerColumn, default="calibrated"
         The law of a row given its code. "gaussian" and "laplace" learn one scale for
         all features. "calibrated" trains the networks like "gaussian", and describes
         what they leave by a Student t law of each column, to score and sample by.
-        "bernoulli" needs X in [0, 1].
+        "bernoulli" needs X in [0, 1]. It is the law of columns of numbers; categories
+        have their own. `PerColumn` has laws by name.
     beta : float, default=1.0
         Weight of the KL term [2]_; 0 is an autoencoder with noise in its code.
     kl_warmup : float, default=0.0
@@ -81,7 +89,9 @@ class VAETransformer(BaseAutoencoder):
         its standard deviation; "global" centres each column and divides all by one
         common scale, as suits pixels. "auto" is "global" for images and when the
         ranges of the columns differ little (standard deviation at most 0.6 of their
-        mean), None for "bernoulli", else "standard".
+        mean), None for "bernoulli", else "standard". Numbers beside categories, or
+        with laws `PerColumn`, are scaled where their law allows it; "auto" is
+        "standard" then.
     init : {"pca", "random"}, default="pca"
         Where training starts.
     optimizer : str, type or partial, default="adamw"
@@ -135,6 +145,16 @@ class VAETransformer(BaseAutoencoder):
         Whether to print a line each epoch.
     callbacks : list of skorch callbacks or None, default=None
         Called in training, on copies; not part of a pickle.
+    categorical_features : array-like of {bool, int, str}, "from_dtype" or None, \
+            default="from_dtype"
+        Which columns have categories: a mask, positions, or names. "from_dtype" takes
+        the columns of a DataFrame whose dtype says so, "category" of pandas,
+        Categorical and Enum of polars, and bools beside them. What is named may be
+        strings, bools or numbers. None of these values is known to stand for a number:
+        the network sees one entry for each category.
+    handle_unknown : {"error", "ignore"}, default="error"
+        What to do with a category that `fit` has not seen. "ignore" treats it as
+        missing.
 
     Attributes
     ----------
@@ -160,6 +180,10 @@ class VAETransformer(BaseAutoencoder):
         Number of columns seen in fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Their names, if they have any.
+    is_categorical_ : ndarray of bool of shape (n_features_in_,) or None
+        Which of them have categories; None if none has.
+    categories_ : list of ndarray
+        Their categories, None for a column of numbers.
 
     See Also
     --------
@@ -195,7 +219,7 @@ class VAETransformer(BaseAutoencoder):
     _code_densities = ("prior", "aggregate", "mixture")
 
     _parameter_constraints = BaseAutoencoder._parameter_constraints | {
-        "likelihood": [StrOptions(set(LIKELIHOODS)), Likelihood],
+        "likelihood": [StrOptions(set(LIKELIHOODS)), Likelihood, PerColumn],
         "beta": [Interval(Real, 0, None, closed="left")],
         "kl_warmup": [Interval(Real, 0, 1, closed="both")],
         "free_bits": [Interval(Real, 0, None, closed="left")],
@@ -235,6 +259,8 @@ class VAETransformer(BaseAutoencoder):
         random_state=None,
         verbose=0,
         callbacks=None,
+        categorical_features="from_dtype",
+        handle_unknown="error",
     ):
         self.n_components = n_components
         self.architecture = architecture
@@ -265,6 +291,8 @@ class VAETransformer(BaseAutoencoder):
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
+        self.categorical_features = categorical_features
+        self.handle_unknown = handle_unknown
 
     def _make_module(self, **settings):
         return _modules.VAEModule(**self._objective(), **settings)
@@ -421,7 +449,7 @@ class VAETransformer(BaseAutoencoder):
     def _density(self, X, method, *args, n_draws):
         """Check X against the support, and map a method that decodes many draws."""
         X = self._check_rows(X)
-        check_support(self, X, self._names)
+        check_support(self, X, self._names, self._columns)
         cells = min(n_draws, N_SCORING_DRAWS) * self.module_.widest_layer
         result = _training.map_rows(self.module_, method, X, *args, cells_per_row=cells)
         return check_overflow(result, X, names=self._names)
@@ -445,12 +473,13 @@ class VAETransformer(BaseAutoencoder):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features_in_)
-            New rows, float64.
+        X : ndarray of shape (n_samples, n_features_in_) or DataFrame
+            New rows, float64; a DataFrame like that of `fit` if that had categories.
         """
         seed = draw_seed(random_state)
         codes = self.sample_codes(n_samples, seed, density, temperature)
-        return _training.map_rows(self.module_, "sample", codes, Rng(seed))
+        rows = _training.map_rows(self.module_, "sample", codes, Rng(seed))
+        return self._as_table(rows)
 
     def _codes_to_keep(self, module, X):
         posterior = _training.map_rows(module, "encode_distribution", X)

@@ -23,6 +23,10 @@ FILL = (
 )
 CLIP = "clip or replace such values first, or drop the rows"
 ENCODE = "encode text first, for instance with sklearn.preprocessing.OneHotEncoder"
+DECLARE = (
+    "if these are categories, say so with astype('category'), or by "
+    "categorical_features=[{}]"
+)
 
 # Kinds of columns that may hold anything.
 OBJECTS = ("object", "str", "string", "string[python]", "string[pyarrow]")
@@ -72,7 +76,22 @@ def check_rows(
     """
     if image_shape is not None:
         X = _flatten_images(X, image_shape)
-    X = _refuse_columns_without_numbers(X, allow_nan)
+    X = check_numbers(X, estimator=estimator, names=names, allow_nan=allow_nan)
+    if image_shape is not None and X.shape[1] != np.prod(image_shape):
+        raise ValueError(
+            f"image_shape={tuple(image_shape)} means {np.prod(image_shape)} features, "
+            f"but X has {X.shape[1]} features; "
+            "image_shape is (channels, height, width) of one row"
+        )
+    if allow_nan and not allow_empty_rows:
+        refuse_empty_rows(X)
+    return X
+
+
+def check_numbers(X, *, estimator, names=None, allow_nan=False):
+    """Return X as a 2-D array of numbers; of its rows `check_rows` asks more."""
+    encode = DECLARE if hasattr(estimator, "categorical_features") else ENCODE
+    X = _refuse_columns_without_numbers(X, allow_nan, encode)
     try:
         X = check_array(
             X,
@@ -83,17 +102,10 @@ def check_rows(
         )
     except ValueError as error:
         if str(error).startswith("could not convert string to float"):
-            raise ValueError(f"{error} in X, expected numbers; {ENCODE}") from None
+            advice = encode.format("position of the column")
+            raise ValueError(f"{error} in X, expected numbers; {advice}") from None
         raise
-    if image_shape is not None and X.shape[1] != np.prod(image_shape):
-        raise ValueError(
-            f"image_shape={tuple(image_shape)} means {np.prod(image_shape)} features, "
-            f"but X has {X.shape[1]} features; "
-            "image_shape is (channels, height, width) of one row"
-        )
     check_finite(X, names=names, allow_nan=allow_nan)
-    if allow_nan and not allow_empty_rows and has_holes(X):
-        _refuse_empty_rows(X)
     return X
 
 
@@ -105,7 +117,10 @@ def has_holes(X):
     return bool(np.isnan(X.min() if np.isinf(total) else total))
 
 
-def _refuse_empty_rows(X):
+def refuse_empty_rows(X):
+    """Raise ValueError for a row of nothing but NaN, which tells nothing."""
+    if not has_holes(X):
+        return
     for start, known in _known_entries(X):
         empty = ~known.any(axis=1)
         if empty.any():
@@ -247,7 +262,7 @@ def _flatten_images(X, image_shape):
     return X
 
 
-def _refuse_columns_without_numbers(X, allow_nan):
+def _refuse_columns_without_numbers(X, allow_nan, encode):
     """Name the datetime, categorical or text columns of a DataFrame, or return it.
 
     `check_array` refuses them too, without saying which column it was, and does not
@@ -269,16 +284,19 @@ def _refuse_columns_without_numbers(X, allow_nan):
         if kind.startswith(
             ("datetime", "timedelta", "date", "period", "interval", "categ", "enum")
         ):
+            or_else = ", or as a number of days"
+            if encode == DECLARE and kind.startswith(("categ", "enum")):
+                or_else = ", or fit with it among the categorical_features"
             raise ValueError(
                 f"column {column!r} of X has dtype {dtype}, expected numbers; encode "
                 "it first, for instance with sklearn.preprocessing.OneHotEncoder or "
-                "TargetEncoder, or as a number of days"
+                f"TargetEncoder{or_else}"
             )
         if kind.startswith("complex"):
             raise ValueError(
                 f"Complex data not supported: column {column!r} of X has dtype {dtype}"
             )
-        if kind in OBJECTS and _refuse_objects(X[column], column, allow_nan):
+        if kind in OBJECTS and _refuse_objects(X[column], column, allow_nan, encode):
             with_na.append(column)
     if with_na:
         X = X.copy(deep=False)
@@ -287,7 +305,7 @@ def _refuse_columns_without_numbers(X, allow_nan):
     return X
 
 
-def _refuse_objects(values, column, allow_nan):
+def _refuse_objects(values, column, allow_nan, encode):
     """Name the column of the first value that is no number; or tell of `pd.NA`."""
     has_na = False
     for row, value in enumerate(values):
@@ -304,7 +322,9 @@ def _refuse_objects(values, column, allow_nan):
         try:
             float(value)
         except (ValueError, TypeError) as error:
-            advice = ENCODE if isinstance(value, str) else "drop or encode the column"
+            advice = encode.format(repr(column))
+            if not isinstance(value, str):
+                advice = "drop or encode the column"
             raise type(error)(
                 f"{error} in column {column!r} of X, expected numbers; {advice}"
             ) from None

@@ -140,7 +140,11 @@ SHARED = {
     },
 }
 
+# the numbers of a column as categories: of new rows most are unknown
+CATEGORIES = {"categorical_features": [0], "handle_unknown": "ignore"}
+
 AUTOENCODER = {
+    "categories": CATEGORIES,
     "absolute error": {"loss": "absolute_error"},
     "denoising": {"corruption": [GaussianNoise(0.3, relative=True), Masking(0.1)]},
     "sparse": {"penalty": Sparse("kl")},
@@ -148,6 +152,7 @@ AUTOENCODER = {
 }
 
 VAE = {
+    "categories": CATEGORIES,
     "laplace": {"likelihood": "laplace"},
     "beta, warm-up, free bits": {"beta": 4.0, "kl_warmup": 0.5, "free_bits": 0.1},
     "gaussian, monte carlo": {

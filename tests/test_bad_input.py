@@ -471,8 +471,11 @@ def test_a_ragged_list_is_refused(cls, door):
     ],
     ids=["object", "str", "string", "polars"],
 )
-def test_text_is_refused_with_its_column_and_an_encoder(cls, door, X):
-    match = "could not convert string to float: 'red' in column 'b'.*OneHotEncoder"
+def test_text_is_refused_with_its_column_and_both_ways_out(cls, door, X):
+    match = (
+        r"could not convert string to float: 'red' in column 'b'.*"
+        r"astype\('category'\), or by categorical_features=\['b'\]"
+    )
     assert_refused(cls, door, X, ValueError, match)
 
 
@@ -487,8 +490,8 @@ def test_text_is_refused_with_its_column_and_an_encoder(cls, door, X):
     ],
     ids=["object array", "list", "array of str"],
 )
-def test_text_without_column_names_is_refused_with_an_encoder(cls, door, X):
-    match = r"could not convert string to float: .*'red'.*OneHotEncoder"
+def test_text_without_column_names_is_refused_with_the_way_out(cls, door, X):
+    match = r"could not convert string to float: .*'red'.*categorical_features=\[pos"
     assert_refused(cls, door, X, ValueError, match)
 
 
@@ -541,7 +544,8 @@ def test_dates_and_categories_are_refused_with_column_and_dtype(
     cls, door, values, dtype
 ):
     match = rf"column 'b' of X has dtype {dtype}.*expected numbers; encode"
-    assert_refused(cls, door, with_column(values), ValueError, match)
+    X = with_column(values)
+    assert_refused(cls, door, X, ValueError, match, categorical_features=None)
 
 
 @BOTH
@@ -560,7 +564,7 @@ def test_polars_dates_and_categories_are_refused_with_column_and_dtype(
 ):
     X = pl.DataFrame(ARRAY, schema=NAMES).with_columns(b=column)
     match = rf"column 'b' of X has dtype {dtype}.*expected numbers; encode"
-    assert_refused(cls, "fit", X, ValueError, match)
+    assert_refused(cls, "fit", X, ValueError, match, categorical_features=None)
 
 
 @BOTH

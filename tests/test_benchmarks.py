@@ -584,3 +584,20 @@ def test_protocols_of_anomalies_split_rows_as_described(literature):
     assert len(np.unique(X_train[:, 0])) < 0.7 * 2000
     small = anomalies.split(X[:50], y[:50], 0, "contaminated", 10_000)
     assert len(small[1]) == 1000
+
+
+def test_the_quick_comparison_of_census_tables_runs_both_parts():
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "census.py"), "--quick"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    lines = [line.split() for line in done.stdout.splitlines()]
+    codes = next(line for line in lines if line[:2] == ["codes,", "linear"])
+    assert codes[2] == "2.0"  # of 25 columns
+    # of the model with all numbers, and of that with categories, for each density
+    numbers, categories = np.array([float(line[-3]) for line in lines[-6:]]).reshape(
+        2, 3
+    )
+    assert categories.mean() < numbers.mean() - 0.1

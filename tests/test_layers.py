@@ -21,7 +21,7 @@ FLOORS = [
         "metrics",
         "datasets",
     ],
-    ["architectures", "likelihoods", "corruptions", "penalties"],
+    ["architectures", "likelihoods", "corruptions", "penalties", "_columns"],
     ["_modules"],
     ["_training"],
     ["_parameters"],

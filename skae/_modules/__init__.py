@@ -16,6 +16,8 @@ __getattr__, __dir__, __all__ = lazy_names(
             "expected",
             "joint_normal",
         ],
+        "_layout": ["ExpandedRows", "Layout"],
+        "_mixed_start": ["mixed_start"],
         "_pca": ["PrincipalAxes", "principal_axes"],
         "_penalised": ["PenalisedModule"],
         "_restoring": ["RestoringModule"],

@@ -5,9 +5,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from skae._modules._layout import Layout
 from skae._modules._linear_path import LinearPath
 from skae._modules._scaler import Scaler
+from skae._random import Rng
 from skae.corruptions import Frame
+
+# Of the linear start, until it is no worse than the column means.
+SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625, 2**-6, 2**-8)
 
 
 class AutoencoderOutput(NamedTuple):
@@ -27,7 +32,7 @@ class AutoencoderModule(nn.Module):
     Parameters
     ----------
     n_features, n_components : int
-        Widths of a row and of its code.
+        Widths of a row in network space and of its code.
     architecture : Architecture
         Builds the networks beside the linear paths.
     likelihood : Likelihood
@@ -67,6 +72,7 @@ class AutoencoderModule(nn.Module):
         self.corruption = corruption
         self.image_shape = image_shape
 
+        self.layout = Layout.of(likelihood)
         self.scaler = Scaler(n_features)
         self._build_networks()
         self.likelihood_parameters = nn.ParameterDict()
@@ -122,6 +128,38 @@ class AutoencoderModule(nn.Module):
         left_out = axes.left_out_by(self.n_components)
         self._start_likelihood(max(discarded, left_out, 0.0) / self.n_features)
 
+    def start_at_mixed(self, start):
+        """Make the network PCA of rows whose columns have laws, by a `MixedStart`."""
+        axes = start.axes
+        _, components = axes.padded(self.n_components)
+        self.encoder.start_at(components * start.weights, -components @ axes.mean)
+        self.decoder.start_at(start.deviations[:, None] * components.T, start.bias)
+        self._start_likelihood(start.deviations**2)
+
+    def shrink_start(self, U, known):
+        """Halve what the decoder makes of codes until it is no worse than the means.
+
+        The surrogate of a law may have less curvature than the law.
+
+        Parameters
+        ----------
+        U, known : Tensor of shape (n_rows, n_features), Tensor or None
+            Rows in network space, as `loss` takes them.
+        """
+        weight = self.decoder.linear.weight
+        kept = weight.detach().clone()
+        with torch.no_grad():
+            weight.zero_()
+            of_means = self._loss_at_start(U, known)[1]["reconstruction"]
+            for share in SHARES:
+                weight.copy_(share * kept)
+                if self._loss_at_start(U, known)[0] <= of_means:
+                    break
+        self.train()
+
+    def _loss_at_start(self, U, known):
+        return self.loss(self.eval()(U, Rng(0)), U, known)  # the same noise each time
+
     def _start_likelihood(self, noise_variance):
         for name, value in self.likelihood.initial_parameters(noise_variance).items():
             start = torch.as_tensor(value, dtype=torch.get_default_dtype())
@@ -156,7 +194,8 @@ class AutoencoderModule(nn.Module):
     def _corrupt_rows(self, U, rng):
         """Return corrupted rows in the units of X."""
         center = self.scaler.inverse(self.scaler.fill)  # the column means
-        frame = Frame(self.image_shape, center, self.scaler.scale)
+        columns = None if self.layout is None else self.layout.columns
+        frame = Frame(self.image_shape, center, self.scaler.scale, columns)
         return self.corruption.corrupt(self.scaler.inverse(U), rng, frame)
 
     def encode(self, U):
@@ -205,7 +244,14 @@ class AutoencoderModule(nn.Module):
 
     def to_network_space(self, X, *, exact=False):
         """Return rows in the units of X as rows of the network, see `Scaler`."""
+        if self.layout is not None:
+            X = self.layout.expand(X)
         return self.scaler(X, self.dtype, exact=exact)
+
+    def from_network_space(self, U):
+        """Return rows of the network in the units of X; of categories, positions."""
+        X = self.scaler.inverse(U)
+        return X if self.layout is None else self.layout.collapse(X)
 
     def open_rows(self, X):
         """Return rows X in network space, holes filled, and which entries are known.
@@ -223,7 +269,11 @@ class AutoencoderModule(nn.Module):
 
     def inverse_transform(self, Z):
         """Return the mean rows of codes Z, in the units of X."""
-        return self.scaler.inverse(self._mean(self.decoder(Z)))
+        return self.from_network_space(self._mean(self.decoder(Z)))
+
+    def category_probabilities(self, X):
+        """Return the entries (n_rows, n_features) of the means: probabilities."""
+        return self.scaler.inverse(self._mean(self.decoder(self.transform(X))))
 
     def reconstruct(self, X):
         """Return what is left of rows X after encoding and decoding."""
@@ -232,11 +282,13 @@ class AutoencoderModule(nn.Module):
     def rescaled_errors(self, X):
         """Return every entry's squared reconstruction error in network space.
 
-        It is 0 where the value is missing.
+        It is 0 where the value is missing. Of a category it is that of its
+        probabilities, summed.
         """
         U, known = self.open_rows(X)
         errors = (U - self._mean(self.decoder(self.encode(U)))).square()
-        return errors if known is None else errors * known
+        errors = errors if known is None else errors * known
+        return errors if self.layout is None else self.layout.sum_columns(errors)
 
     def _mean(self, params):
         """Return the mean rows of decoder outputs, in network space."""

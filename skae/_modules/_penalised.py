@@ -48,6 +48,14 @@ class PenalisedModule(AutoencoderModule):
     def start_at_pca(self, axes):
         """Make the network PCA, as far as the activation of codes is linear."""
         super().start_at_pca(axes)
+        self._start_in_the_middle(axes)
+
+    def start_at_mixed(self, start):
+        """Make the network PCA, as far as the activation of codes is linear."""
+        super().start_at_mixed(start)
+        self._start_in_the_middle(start.axes)
+
+    def _start_in_the_middle(self, axes):
         intercept, slope = self.penalty.intercept, self.penalty.slope
         if slope == 1 and intercept == 0:
             return

@@ -38,6 +38,10 @@ class ColumnStatistics:
         self.maximum = maximum
         self.n_known = n_known
 
+    def take(self, columns):
+        """Return the statistics of some of the columns."""
+        return ColumnStatistics(**{k: v[columns] for k, v in vars(self).items()})
+
 
 def iterate_chunks(X, rows=None, min_rows=1):
     """Yield X, or the given rows of it, as float64 arrays of moderate size."""
@@ -151,9 +155,23 @@ class Scaler(nn.Module):
         return self
 
     def divide_by(self, unit):
-        """Make this a division of every column by one number."""
-        self.scale.fill_(unit)
-        self.fill.div_(unit)
+        """Make this a division of every column by one number, or by one of each."""
+        self.scale.copy_(torch.as_tensor(unit))
+        self.fill.div_(self.scale)
+        self._split()
+        return self
+
+    def put_together(self, scalers):
+        """Make this other scalers' work, each on some of the columns.
+
+        Parameters
+        ----------
+        scalers : list of (slice, Scaler)
+            Which columns, and the scaler of these.
+        """
+        for columns, scaler in scalers:
+            for own, theirs in zip(self.buffers(), scaler.buffers(), strict=True):
+                own[columns] = theirs
         self._split()
         return self
 
@@ -209,21 +227,26 @@ class Scaler(nn.Module):
         """Return U in the units of X, of the dtype of U."""
         return (U.to(torch.float64) * self.scale + self.center).to(U.dtype)
 
-    def log_jacobian(self, known=None):
+    def log_jacobian(self, known=None, densities=None):
         """Return log |du/dx| in nats: minus the sum of log scales of known entries.
 
         Parameters
         ----------
         known : Tensor of shape (n_rows, n_features) or None, default=None
             1 where a value is known, 0 where it is not; None if all are.
+        densities : ndarray of shape (n_features,) or None, default=None
+            Which columns have a density, and not probabilities; None for all.
 
         Returns
         -------
         Tensor of shape () or (n_rows,)
         """
+        log_scale = self.scale.log()
+        if densities is not None:
+            log_scale = log_scale * torch.from_numpy(densities).to(log_scale)
         if known is None:
-            return -self.scale.log().sum()
-        return -(known.to(torch.float64) @ self.scale.log())
+            return -log_scale.sum()
+        return -(known.to(torch.float64) @ log_scale)
 
 
 def _split(scaler, incompatible_keys):

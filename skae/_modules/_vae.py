@@ -103,6 +103,28 @@ class VAEModule(AutoencoderModule):
         self.decoder.start_at(components.T * start.loadings, surrogate.bias)
         self._start_likelihood(start.noise_variance)
 
+    def start_at_mixed(self, start):
+        """Make the network the linear VAE of a `MixedStart`, where noise is 1."""
+        axes = start.axes
+        eigenvalues, components = axes.padded(self.n_components)
+        linear = linear_vae(
+            axes.bessel * eigenvalues,
+            axes.bessel * axes.total_variance,
+            self.n_features,
+            beta=self.beta,
+            noise=1.0,
+        )
+        directions = linear.encoder_gains[:, None] * components
+        weight = directions * start.weights
+        log_var = np.log(linear.posterior_variances)
+        self.encoder.start_at(
+            np.vstack([weight, np.zeros_like(weight)]),
+            np.concatenate([-directions @ axes.mean, log_var]),
+        )
+        loadings = start.deviations[:, None] * components.T * linear.loadings
+        self.decoder.start_at(loadings, start.bias)
+        self._start_likelihood(start.deviations**2)
+
     # -- training, in network space --------------------------------------------
 
     def set_objective(self, *, beta, free_bits, n_draws, elbo):
@@ -247,10 +269,24 @@ class VAEModule(AutoencoderModule):
         """Return rows drawn from p(x | z) for codes Z, in the units of X."""
         Z = Z.to(self.dtype)
         U = self.likelihood.sample(self.decoder(Z), rng, **self.likelihood_parameters)
-        return self.scaler.inverse(U)
+        return self._whole(self.scaler.inverse(U))
+
+    def _whole(self, X):
+        """Return drawn rows, with whole numbers where there are no others.
+
+        The unit that these were divided by has left their last digits to rounding.
+        """
+        if self.layout is None:
+            return X.round() if self.likelihood.whole else X
+        for where, part in self.layout.blocks:
+            if part.law.whole:
+                X[:, where] = X[:, where].round()
+        return self.layout.collapse(X)
 
     def _log_jacobian(self, known):
         """Return what turns the log-likelihood of a row into that in the units of X."""
+        if self.layout is not None:
+            return self.scaler.log_jacobian(known, self.likelihood.densities)
         return self.scaler.log_jacobian(known) if self.likelihood.scalable else 0.0
 
     def _draw(self, mean, log_var, noise):

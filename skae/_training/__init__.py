@@ -5,6 +5,7 @@ from skae._lazy import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
+        "_batches": ["as_tensor"],
         "_callbacks": [
             "RecalledValidation",
             "SklearnCallbackBridge",

@@ -38,8 +38,9 @@ class NetworkRows:
         self.rows = None if rows is None else torch.from_numpy(rows)
         self.module, self.device, self.has_holes = module, device, has_holes
         self.kept = None
-        if len(self) * X.shape[1] * module.dtype.itemsize <= KEPT_BYTES:
-            self.kept = self._all_rows(X.shape[1])
+        width = module.n_features
+        if len(self) * width * module.dtype.itemsize <= KEPT_BYTES:
+            self.kept = self._all_rows(width)
 
     def _all_rows(self, n_features):
         shape, dtype = (len(self), n_features), self.module.dtype
@@ -54,12 +55,17 @@ class NetworkRows:
         return len(self.X) if self.rows is None else len(self.rows)
 
     def spread(self):
-        """Return the standard deviation of the rows, a root mean over columns."""
-        if not self.module.scaler.is_identity:
+        """Return the standard deviation of the rows, a root mean over columns.
+
+        Of a table with columns of several laws: that of every entry, a Tensor.
+        """
+        of_each = self.module.layout is not None
+        if not (of_each or self.module.scaler.is_identity):
             return 1.0  # that is what the scaler is for
         some = np.linspace(0, len(self) - 1, min(len(self), SPREAD_ROWS))
         U, _ = self.open(self.take(torch.from_numpy(some.astype(np.int32))))
-        return U.var(dim=0, correction=0).mean().sqrt().item()
+        variances = U.var(dim=0, correction=0)
+        return variances.sqrt() if of_each else variances.mean().sqrt().item()
 
     def open(self, U):
         """Return rows with their holes filled, and which entries are known, or None."""

@@ -119,7 +119,7 @@ class Course(ConstantCourse):
         Its weights and their gradients.
     n_steps : int
         How many steps there will be at most.
-    spread : float
+    spread : float or Tensor of shape (n_features,)
         Standard deviation of the data in network space; 0 for no noise.
     rng : Rng
         Source of the noise.
@@ -165,6 +165,9 @@ class Course(ConstantCourse):
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
             group["lr"] = peak * share
         self.n_taken += 1
+        if torch.is_tensor(self.spread):
+            noise = self.rng.normal_like(U).mul_(self.spread)
+            return torch.add(U, noise, alpha=JITTER * share)
         if not self.spread:
             return U
         noise = self.rng.normal_like(U)

@@ -63,4 +63,7 @@ def _largest_entry(X, names, module):
     """Return the column with the largest value in network space, and the value."""
     U = map_rows(module, "to_network_space", X)
     largest = np.fmax.reduce(np.abs(U), axis=0)  # it passes over NaN
-    return name_column(largest.argmax(), names), largest.max()
+    j = largest.argmax()
+    if module.layout is not None:
+        j = module.layout.columns[j].item()
+    return name_column(j, names), largest.max()

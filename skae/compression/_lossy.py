@@ -227,6 +227,12 @@ def _check_arguments(estimator, step):
             f"architecture={estimator.architecture!r} has no bottleneck, and so no "
             "code that is smaller than a row; use one with a bottleneck"
         )
+    if estimator.is_categorical_ is not None:
+        raise ValueError(
+            "the estimator was fitted on a table with categories, and LossyCodec takes "
+            "rows of numbers; encode the categories first, for instance with "
+            "sklearn.preprocessing.OneHotEncoder"
+        )
     if isinstance(step, bool) or not isinstance(step, Real) or not 0 < step < np.inf:
         raise InvalidParameterError(
             f"step must be a positive float, a length in the units of X, got {step!r}"

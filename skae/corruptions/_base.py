@@ -19,11 +19,15 @@ class Frame(NamedTuple):
         (channels, height, width) of the image in a row.
     center, scale : Tensor of shape (n_features,)
         Mean of each column, and what the estimator's scaling divides it by.
+    columns : Tensor of int of shape (n_features,) or None, default=None
+        Of a table with categories: which column of X each entry belongs to, because a
+        column of categories is an entry for each. None if they are the columns.
     """
 
     image_shape: tuple[int, int, int] | None
     center: object
     scale: object
+    columns: object = None
 
 
 class Corruption(BaseEstimator, ABC):

@@ -40,10 +40,17 @@ class Masking(Corruption):
 
     def corrupt(self, X, rng, frame):
         """Return rows with holes."""
+        columns = frame.columns
+        of_entries = X
+        if columns is not None:  # a category is missing as a whole
+            of_entries = X.new_empty(len(X), int(columns.max()) + 1)
         if self.share == "random":
-            holes = rng.uniform_like(X) < rng.uniform_like(X[:, :1])
+            shares = rng.uniform_like(X[:, :1])
+            holes = rng.uniform_like(of_entries) < shares
         else:
-            holes = rng.keep_like(X, 1 - self.share) == 0
+            holes = rng.keep_like(of_entries, 1 - self.share) == 0
+        if columns is not None:
+            holes = holes.index_select(1, columns)
         fill = math.nan if self.fill == "missing" else self.fill
         return filled(X, holes, fill, frame)
 

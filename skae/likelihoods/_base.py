@@ -17,15 +17,15 @@ class Surrogate(NamedTuple):
     ----------
     bias : ndarray of shape (n_features,)
         Decoder output that gives the column means.
-    gain : float
+    gain : float or ndarray of shape (n_features,)
         Factor of the centred rows.
-    noise_variance : float or None
+    noise_variance : float, ndarray of shape (n_features,) or None
         Variance of the stand-in; None if it is to be estimated.
     """
 
     bias: np.ndarray
-    gain: float
-    noise_variance: float | None
+    gain: float | np.ndarray
+    noise_variance: float | np.ndarray | None
 
 
 class Likelihood(BaseEstimator, ABC):
@@ -57,6 +57,10 @@ class Likelihood(BaseEstimator, ABC):
 
     #: Names of the learned parameters that `mean` takes.
     mean_parameters = ()
+
+    def fitted_to(self, statistics):
+        """Return this law, told the `ColumnStatistics` of the training rows: itself."""
+        return self
 
     def initial_parameters(self, noise_variance=1.0):
         """Return the learned parameters at the start.

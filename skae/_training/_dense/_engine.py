@@ -17,9 +17,20 @@ from skae._modules._vae import LOG_VAR_RANGE, VAEModule, VAEOutput
 from skae._training._dense._layers import RULES, DensePaths
 from skae._training._dense._onednn import linear_layer
 from skae.architectures._layers import Dropout, Sequence
-from skae.likelihoods import Bernoulli, Calibrated, Gaussian, Laplace
+from skae.likelihoods import (
+    Bernoulli,
+    Calibrated,
+    Categorical,
+    Gaussian,
+    Laplace,
+    Poisson,
+)
+from skae.likelihoods._column_scales import ColumnScales
+from skae.likelihoods._table_law import TableLaw
 
-LIKELIHOODS = (Calibrated, Gaussian, Laplace, Bernoulli)
+LIKELIHOODS = (
+    Calibrated, Gaussian, Laplace, Bernoulli, Categorical, Poisson, ColumnScales
+)  # fmt: skip
 
 HOOKS = (
     "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks",
@@ -36,12 +47,18 @@ def is_dense(module):
     return (
         type(module) in CODES
         and getattr(module, "elbo_estimate", None) != "importance_weighted"
-        and type(module.likelihood) in LIKELIHOODS
+        and _law_is_known(module.likelihood)
         and len(set(parameters)) == len(parameters)  # none is shared
         and all(p.requires_grad for p in parameters)
         and not any(_has_hooks(part) for part in (*module.modules(), *parameters))
         and all(_path_is_dense(path) for path in (module.encoder, module.decoder))
     )
+
+
+def _law_is_known(law):
+    if type(law) is TableLaw:
+        return all(_law_is_known(part.law) for part in law.parts)
+    return type(law) in LIKELIHOODS
 
 
 def _has_hooks(part):
