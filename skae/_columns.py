@@ -268,6 +268,11 @@ def has_category_dtypes(X):
 def as_table(X):
     """Return X if it is a DataFrame, else as a 2-D array of numbers or objects."""
     if library_of(X) is not None:
+        if len(X) == 0:
+            raise ValueError(
+                f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 "
+                "is required."
+            )
         return X
     if not hasattr(X, "dtype"):  # numpy would turn a list of both into strings
         X = np.array(X, dtype=object)

@@ -351,6 +351,53 @@ def test_a_row_without_a_known_value_is_refused(fitted):
         fitted.transform(empty)
 
 
+@pytest.mark.parametrize("door", ["fit", "partial_fit", "transform", "score"])
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        (lambda t: t[:0], ValueError, r"0 sample\(s\)"),
+        (lambda t: t[["city", "city"]], ValueError, "(?i)duplicate|unique"),
+        (lambda t: t.rename(columns={"age": 4}), TypeError, "only supported if all in"),
+        (
+            lambda t: t.assign(age=np.inf),
+            ValueError,
+            r"infinity(?s:.*)'age' has inf in",
+        ),
+        (
+            lambda t: t.assign(age=1e200),
+            ValueError,
+            r"beyond 1e\+150(?s:.*)column 'age'",
+        ),
+        (lambda t: t.assign(age=1j), ValueError, "Complex data not .* column 'age'"),
+        (
+            lambda t: t.assign(age=pd.date_range("2020", periods=len(t))),
+            ValueError,
+            "column 'age' of X has dtype datetime64.*expected numbers",
+        ),
+    ],
+    ids=["empty", "twice", "types", "inf", "huge", "complex", "dates"],
+)
+def test_a_bad_table_is_refused_at_every_door(fitted, door, change, error, match):
+    model = clone(fitted) if door == "fit" else fitted
+    with pytest.raises(error, match=match):
+        getattr(model, door)(change(TABLE))
+
+
+@pytest.mark.parametrize("door", ["partial_fit", "transform", "score"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.rename(columns={"age": "old"}),
+        lambda t: t[t.columns[::-1]],
+        lambda t: t.drop(columns="age"),
+    ],
+    ids=["renamed", "reordered", "missing"],
+)
+def test_other_columns_than_those_of_fit_are_refused(fitted, door, change):
+    with pytest.raises(ValueError, match="feature names should match"):
+        getattr(fitted, door)(change(TABLE))
+
+
 @BOTH
 def test_a_table_is_no_image(cls):
     with pytest.raises(ValueError, match=r"image_shape=.* is for images, but X"):
