@@ -9,6 +9,7 @@ from skae._base import BaseAutoencoder
 from skae._code_density import KeptCodes
 from skae._sklearn import StrOptions
 from skae._validation import check_overflow
+from skae._weights import check_weights, drop_weightless
 from skae.corruptions import Corruption
 from skae.corruptions._chain import as_corruption
 from skae.likelihoods import Bernoulli, Gaussian, Laplace, Likelihood
@@ -288,7 +289,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         """
         return -self.reconstruction_error(X)
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None):
         """Return the share of the variance of X that the code explains.
 
         One minus the squared reconstruction error over the squared deviation from
@@ -302,6 +303,8 @@ class AutoencoderTransformer(BaseAutoencoder):
             Rows.
         y : Ignored
             Not used, present for API consistency.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            How often each row counts: 2 as if it was there twice, 0 as if it was not.
 
         Returns
         -------
@@ -310,14 +313,18 @@ class AutoencoderTransformer(BaseAutoencoder):
         """
         check_is_fitted(self)
         X = self._check_rows(X)
+        X, weights = drop_weightless(X, check_weights(sample_weight, X))
         errors = _training.map_rows(self.module_, "rescaled_errors", X)
         errors = check_overflow(errors, X, names=self._names)
         scale = self.module_.scaler.scale.cpu().numpy()
-        statistics = _modules.column_statistics(X)
+        statistics = _modules.column_statistics(X, weights=weights)
         deviations = statistics.std / scale
+        n_rows = len(X)
+        if weights is not None:
+            errors, n_rows = weights @ errors, weights.sum()
         error = errors.sum(dtype=np.float64)
-        shares_known = statistics.n_known / len(X)
-        variance = len(X) * (np.square(deviations) * shares_known).sum()
+        shares_known = statistics.n_known / n_rows
+        variance = n_rows * (np.square(deviations) * shares_known).sum()
         if variance == 0:
             return 1.0 if np.isclose(error, 0.0) else 0.0
         return float(1 - error / variance)
