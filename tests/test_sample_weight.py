@@ -79,7 +79,7 @@ def test_weighted_score_is_that_of_repeated_rows(Transformer):
 
 
 @pytest.mark.parametrize(
-    "weights, message",
+    ("weights", "message"),
     [
         (np.zeros(40), "sample_weight is 0 for all 40 rows"),
         (np.full(40, -1.0), "[Nn]egative"),
