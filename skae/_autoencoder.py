@@ -11,6 +11,7 @@ from skae._base import BaseAutoencoder
 from skae._code_density import KeptCodes
 from skae._sklearn import InvalidParameterError, StrOptions
 from skae._validation import check_overflow
+from skae._weights import check_weights, drop_weightless
 from skae.corruptions import Corruption
 from skae.corruptions._chain import as_corruption
 from skae.likelihoods import Bernoulli, Gaussian, Laplace, Likelihood, PerColumn
@@ -352,7 +353,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         """
         return -self.reconstruction_error(X)
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None):
         """Return the share of the variance of X that the code explains.
 
         One minus the squared reconstruction error over the squared deviation from
@@ -367,6 +368,8 @@ class AutoencoderTransformer(BaseAutoencoder):
             Rows.
         y : Ignored
             Not used, present for API consistency.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            How often each row counts: 2 as if it was there twice, 0 as if it was not.
 
         Returns
         -------
@@ -375,30 +378,33 @@ class AutoencoderTransformer(BaseAutoencoder):
         """
         check_is_fitted(self)
         X = self._check_rows(X)
+        X, weights = drop_weightless(X, check_weights(sample_weight, X))
         errors = _training.map_rows(self.module_, "rescaled_errors", X)
         errors = check_overflow(errors, X, names=self._names)
         if self._columns is not None:
-            return self._share_explained_of_table(X, errors)
+            return self._share_explained_of_table(X, errors, weights)
         scale = self.module_.scaler.scale.cpu().numpy()
-        statistics = _modules.column_statistics(X)
+        statistics = _modules.column_statistics(X, weights=weights)
         deviations = statistics.std / scale
-        shares_known = statistics.n_known / len(X)
-        variance = len(X) * (np.square(deviations) * shares_known).sum()
-        return _share_explained(errors.sum(dtype=np.float64), variance)
+        variances = np.square(deviations)
+        return _share_explained(errors, variances * statistics.n_known, weights)
 
-    def _share_explained_of_table(self, X, errors):
+    def _share_explained_of_table(self, X, errors, weights):
         """Return the same of columns with laws of their own, by their entries."""
         module = self.module_
         layout = _modules.Layout(module.likelihood)  # on the CPU
-        statistics = _modules.column_statistics(_modules.ExpandedRows(X, layout))
+        rows = _modules.ExpandedRows(X, layout)
+        statistics = _modules.column_statistics(rows, weights=weights)
         deviations = statistics.std / module.scaler.scale.cpu().numpy()
         variances = np.square(deviations) * layout.weights.numpy()
-        variance = (variances * statistics.n_known).sum()
-        return _share_explained(errors.sum(dtype=np.float64), variance)
+        return _share_explained(errors, variances * statistics.n_known, weights)
 
 
-def _share_explained(error, variance):
+def _share_explained(errors, variances, weights):
     """Return one minus the error over the variance, both summed over rows."""
+    if weights is not None:
+        errors = weights @ errors
+    error, variance = errors.sum(dtype=np.float64), variances.sum()
     if variance == 0:
         return 1.0 if np.isclose(error, 0.0) else 0.0
     return float(1 - error / variance)

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
 from sklearn.model_selection import KFold
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skae import _modules
@@ -27,6 +26,7 @@ from skae._sklearn import (
 )
 from skae._strangeness import NeighborMeasure, ResidualMeasure, soft_maximum
 from skae._validation import check_rows, refuse_empty_columns
+from skae._weights import row_hashes
 from skae.architectures import DenoisingMLP
 
 # The default denoiser: strengths of noise that it learns, steps, rows of a batch.
@@ -420,7 +420,7 @@ class _Model:
 
     def __init__(self, detector, X, seed):
         self.is_clean = detector.contamination == "auto"
-        self.row_keys = None  # so that nothing counts as seen while fitting
+        self.hashes = None  # so that nothing counts as seen while fitting
         statistics = _modules.column_statistics(X)
         self.center = np.nan_to_num(statistics.mean)
         self.scale = np.where(statistics.std > 0, statistics.std, 1.0)
@@ -464,8 +464,8 @@ class _Model:
 
     def _remember(self, X, scores):
         """Keep the scores of rows, to return them when these rows come again."""
-        keys, where = np.unique(row_keys(X), return_inverse=True)
-        self.row_keys = keys
+        hashes, where = np.unique(row_hashes(X), return_inverse=True)
+        self.hashes = hashes
         # equal rows of different folds have one score
         self.scores = np.bincount(where, scores) / np.bincount(where)
         self.unseen_scores = self.scores[where]
@@ -473,9 +473,9 @@ class _Model:
     def score(self, X):
         """Return scores of rows, those of training by models that did not see them."""
         scores = np.concatenate([-self._strangeness(rows) for rows in _chunks(X)])
-        keys = row_keys(X)
-        place = np.minimum(np.searchsorted(self.row_keys, keys), len(self.row_keys) - 1)
-        is_known = self.row_keys[place] == keys
+        hashes = row_hashes(X)
+        place = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
+        is_known = self.hashes[place] == hashes
         scores[is_known] = self.scores[place[is_known]]
         return scores
 
@@ -589,20 +589,6 @@ def signed_shares(values, differences):
     """Return each feature's share of values, with the sign of a difference."""
     totals = values.sum(axis=-1, keepdims=True)
     return np.sign(differences) * values / np.where(totals > 0, totals, 1.0)
-
-
-def row_keys(X):
-    """Return a number for each row that equal rows share, uint64."""
-    factors = check_random_state(0).randint(2**62, size=X.shape[1]).astype(np.uint64)
-    keys = np.zeros(len(X), dtype=np.uint64)
-    for j in range(X.shape[1]):
-        column = X[:, j].astype(np.float64) + 0.0  # -0.0 is 0.0
-        column[np.isnan(column)] = np.nan  # one kind of NaN
-        bits = column.view(np.uint64)
-        bits ^= bits >> np.uint64(29)
-        keys = (keys ^ bits) * (2 * factors[j] + np.uint64(1))
-        keys ^= keys >> np.uint64(32)
-    return keys
 
 
 def _chunks(X):

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import _check_feature_names as check_feature_names
 from sklearn.utils.validation import _check_n_features as check_n_features
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _get_feature_names as get_feature_names
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "StrOptions",
     "check_feature_names",
     "check_n_features",
+    "check_sample_weight",
     "get_feature_names",
     "validate_parameters",
 ]

@@ -13,6 +13,7 @@ from skae._parameters import check_support
 from skae._random import Rng, draw_seed
 from skae._sklearn import Integral, Interval, Real, StrOptions
 from skae._validation import check_count, check_overflow
+from skae._weights import check_weights, drop_weightless
 from skae.likelihoods import (
     Bernoulli,
     Calibrated,
@@ -403,7 +404,7 @@ class VAETransformer(BaseAutoencoder):
         noise = _modules.balanced_normal(N_SCORING_DRAWS, self.n_components_, rng)
         return self._density(X, "elbo", noise, n_draws=N_SCORING_DRAWS)
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None):
         """Return the mean ELBO of X at beta 1, in nats per row, in the units of X.
 
         Comparable with `sklearn.decomposition.PCA.score`, which is a log-likelihood
@@ -415,13 +416,19 @@ class VAETransformer(BaseAutoencoder):
             Rows.
         y : Ignored
             Not used, present for API consistency.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            How often each row counts: 2 as if it was there twice, 0 as if it was not.
 
         Returns
         -------
         elbo : float
             In nats per row.
         """
-        return float(self.score_samples(X).mean(dtype=np.float64))
+        elbo = self.score_samples(X)
+        if sample_weight is None:
+            return float(elbo.mean(dtype=np.float64))
+        elbo, weights = drop_weightless(elbo, check_weights(sample_weight, elbo))
+        return float(np.average(elbo, weights=weights))
 
     def log_likelihood(self, X, n_draws=100):
         """Return the importance-weighted estimate of each row's log-density.

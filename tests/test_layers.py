@@ -18,6 +18,7 @@ FLOORS = [
         "_random",
         "_device",
         "_validation",
+        "_weights",
         "metrics",
         "datasets",
     ],

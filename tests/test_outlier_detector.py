@@ -13,7 +13,6 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from skae import AutoencoderOutlierDetector, AutoencoderTransformer, VAETransformer
 from skae._conformal import benjamini_hochberg, conformal_p_values
-from skae._outlier_detector import row_keys
 from skae._strangeness import ResidualMeasure, Unit, soft_maximum
 from skae.architectures import MLP, DenoisingMLP
 
@@ -155,16 +154,6 @@ def test_a_network_that_knows_its_rows_by_heart_does_not_deceive_the_threshold()
     naive = np.quantile(estimator.score_samples(X), 0.2)
     assert (estimator.score_samples(X_new) < naive).mean() > 0.5
     assert (detector.predict(X_new) == -1).mean() < 0.35
-
-
-def test_equal_rows_have_one_key():
-    X = np.array([[0.0, np.nan], [-0.0, -np.nan], [1.0, 2.0], [2.0, 1.0]])
-    keys = row_keys(X)
-    assert keys[0] == keys[1]
-    assert len(set(keys)) == 3
-    assert len(
-        np.unique(row_keys(np.random.default_rng(0).normal(size=(5000, 2))))
-    ) == (5000)
 
 
 def test_columns_that_no_longer_hang_together_are_found(detector):

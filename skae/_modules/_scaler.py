@@ -27,8 +27,8 @@ class ColumnStatistics:
     mean, std, minimum, maximum : ndarray of shape (n_features,), float64
         Of the known values, those that are not NaN. `std` divides by their number,
         and is 0 for a constant column.
-    n_known : ndarray of shape (n_features,), int
-        Number of known values.
+    n_known : ndarray of shape (n_features,)
+        Number of known values; the sum of their weights if they have any.
     """
 
     def __init__(self, mean, std, minimum, maximum, n_known):
@@ -54,27 +54,46 @@ def iterate_chunks(X, rows=None, min_rows=1):
         yield np.ascontiguousarray(chunk, dtype=np.float64)
 
 
-def column_ranges(X, rows=None):
+def iterate_weighted(X, rows=None, weights=None, min_rows=1):
+    """Yield chunks as `iterate_chunks`, each with its weights (n_rows, 1) or None.
+
+    `weights` has one for every row of X.
+    """
+    start = 0
+    for chunk in iterate_chunks(X, rows, min_rows):
+        part = slice(start, start + len(chunk))
+        if weights is None:
+            yield chunk, None
+        else:
+            yield chunk, weights[part if rows is None else rows[part]][:, None]
+        start = part.stop
+
+
+def column_ranges(X, rows=None, weights=None):
     """Return mean, minimum, maximum and number of the known values of every column.
 
     Of X, or of given rows of it; a column of which these rows know nothing has the
-    range of all rows, or is zero.
+    range of all rows, or is zero. A row counts as often as its weight says, which is
+    positive.
     """
     total, minimum, maximum, n_known = 0.0, np.inf, -np.inf, 0
-    for chunk in iterate_chunks(X, rows):
-        sums, lowest, highest, count = chunk.sum(axis=0), chunk, chunk, len(chunk)
+    for chunk, weight in iterate_weighted(X, rows, weights):
+        weighted = chunk if weight is None else chunk * weight
+        sums, lowest, highest = weighted.sum(axis=0), chunk, chunk
+        count = len(chunk) if weight is None else weight.sum()
         if np.isnan(sums).any():
             known = ~np.isnan(chunk)
-            sums, count = chunk.sum(axis=0, where=known), known.sum(axis=0)
+            sums = weighted.sum(axis=0, where=known)
+            count = (known if weight is None else known * weight).sum(axis=0)
             lowest = np.where(known, chunk, np.inf)
             highest = np.where(known, chunk, -np.inf)
         total, n_known = total + sums, n_known + count
         minimum = np.minimum(minimum, lowest.min(axis=0))
         maximum = np.maximum(maximum, highest.max(axis=0))
     n_known = np.broadcast_to(n_known, X.shape[1:])
-    ranges = total / np.maximum(n_known, 1), minimum, maximum
+    ranges = total / np.where(n_known > 0, n_known, 1), minimum, maximum
     if not n_known.all():
-        instead = (0.0,) * 3 if rows is None else column_ranges(X)[:3]
+        instead = (0.0,) * 3 if rows is None else column_ranges(X, None, weights)[:3]
         ranges = (
             np.where(n_known > 0, known, other)
             for known, other in zip(ranges, instead, strict=True)
@@ -83,24 +102,30 @@ def column_ranges(X, rows=None):
     return np.clip(mean, minimum, maximum), minimum, maximum, n_known
 
 
-def column_statistics(X, rows=None):
-    """Return the `ColumnStatistics` of X, or of the given rows of it."""
-    mean, minimum, maximum, n_known = column_ranges(X, rows)
+def column_statistics(X, rows=None, weights=None):
+    """Return the `ColumnStatistics` of X, or of the given rows of it.
+
+    With `weights`, one positive number for every row of X, they are those of a table
+    in which each row is repeated so often.
+    """
+    mean, minimum, maximum, n_known = column_ranges(X, rows, weights)
     # Deviations are measured in units of the range, so that the squares of tiny
     # values do not vanish.
     span = np.where(maximum > minimum, maximum - minimum, 1.0)
     squares = sum(
-        _known_sums(np.square((chunk - mean) / span))
-        for chunk in iterate_chunks(X, rows)
+        _known_sums(np.square((chunk - mean) / span), weight)
+        for chunk, weight in iterate_weighted(X, rows, weights)
     )
-    std = span * np.sqrt(squares / np.maximum(n_known, 1))
+    std = span * np.sqrt(squares / np.where(n_known > 0, n_known, 1))
     largest = np.maximum(np.abs(minimum), np.abs(maximum))
     std = np.where(std <= CONSTANT_TOLERANCE * largest, 0.0, std)
     return ColumnStatistics(mean, std, minimum, maximum, n_known)
 
 
-def _known_sums(chunk):
-    """Return the sums of the columns over what is not NaN."""
+def _known_sums(chunk, weight):
+    """Return the weighted sums of the columns over what is not NaN."""
+    if weight is not None:
+        chunk = chunk * weight
     sums = chunk.sum(axis=0)
     return np.nansum(chunk, axis=0) if np.isnan(sums).any() else sums
 
