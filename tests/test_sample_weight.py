@@ -51,14 +51,14 @@ def test_zeros_of_any_sign_and_all_nan_are_equal():
 
 
 def test_different_rows_of_one_hash_stay_apart(monkeypatch):
-    monkeypatch.setattr(_weights, "_hashes", lambda X: np.zeros(len(X), np.uint64))
+    monkeypatch.setattr(_weights, "row_hashes", lambda X: np.zeros(len(X), np.uint64))
     assert_same(problem(X_HOLES, COUNTS), problem(X_HOLES[REPEATED]))
     assert len(canonical_rows(X_HOLES)[0]) == 40
 
 
 def test_hashes_of_small_integers_differ():
     numbers = np.stack(np.meshgrid(*[np.arange(100)] * 2), axis=-1).reshape(-1, 2)
-    assert len(np.unique(_weights._hashes(numbers))) == len(numbers)
+    assert len(np.unique(_weights.row_hashes(numbers))) == len(numbers)
 
 
 @pytest.mark.parametrize("X", [X, X_HOLES], ids=["full", "holes"])
