@@ -139,7 +139,7 @@ def main():
     shares = np.mean(results, axis=0)  # (3, n_estimates)
     names = ["whole tables", "multiple imputation", "filled once"]
     frame = pd.DataFrame(shares, index=names, columns=NAMES).T
-    groups = {"means": frame[:5], "slopes": frame[5:], "all": frame}
+    groups = {"means": frame[:5], "slopes": frame[5:], "all": frame.copy()}
     for group, part in groups.items():
         frame.loc[group] = part.mean()
     seconds = (time.perf_counter() - start) / arguments.tables
