@@ -345,7 +345,9 @@ class AutoencoderImputer(
             filled = whole
         if self.indicator_ is None:
             return filled
-        return np.hstack([filled, self.indicator_.transform(X).astype(filled.dtype)])
+        # `set_config` may have the indicator return frames
+        missing = np.isnan(X[:, self.indicator_.features_])
+        return np.hstack([filled, missing.astype(filled.dtype)])
 
     def _fill_all(self, X, estimator, units, centers):
         """Return a copy of rows with all holes filled, and the most rounds of one."""

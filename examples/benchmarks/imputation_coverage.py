@@ -139,7 +139,9 @@ def main():
     shares = np.mean(results, axis=0)  # (3, n_estimates)
     names = ["whole tables", "multiple imputation", "filled once"]
     frame = pd.DataFrame(shares, index=names, columns=NAMES).T
-    frame.loc["all"] = frame.mean()
+    groups = {"means": frame[:5], "slopes": frame[5:], "all": frame.copy()}
+    for group, part in groups.items():
+        frame.loc[group] = part.mean()
     seconds = (time.perf_counter() - start) / arguments.tables
     print(frame.round(3).to_string())
     print(f"{arguments.tables} tables, {seconds:.1f} s each")
