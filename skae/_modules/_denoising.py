@@ -29,7 +29,7 @@ class DenoisingModule(RestoringModule):
         self.encoder = DenoisingPath(self.n_features, network, self.rng)
         self.decoder = nn.Identity()
 
-    def start_at_rows(self, X):
+    def start_at_rows(self, rows):
         """Make the network the best that columns can do without each other."""
         self.encoder.start_at()
 
