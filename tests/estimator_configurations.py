@@ -37,6 +37,17 @@ EXTRA_CHECKS = [
     estimator_checks.check_transformer_get_feature_names_out_pandas,
 ]
 
+
+def applies(check, estimator):
+    """Return whether an extra check is about something that the estimator has."""
+    name = check.__name__
+    if "partial_fit" in name:
+        return hasattr(estimator, "partial_fit")
+    if "transform" in name or "feature_names_out" in name:
+        return hasattr(estimator, "transform")
+    return True
+
+
 IMAGE_SHAPE = (1, 4, 4)
 
 

@@ -4,7 +4,12 @@ from unittest import SkipTest
 import numpy as np
 import pytest
 import torch
-from estimator_configurations import EXTRA_CHECKS, estimator_configurations, seeded
+from estimator_configurations import (
+    EXTRA_CHECKS,
+    applies,
+    estimator_configurations,
+    seeded,
+)
 from scipy.special import logsumexp
 from sklearn.utils import estimator_checks
 
@@ -54,10 +59,14 @@ def test_estimator_passes_every_check_of_scikit_learn(estimator, check, seed):
 
 
 @every_seed
-@pytest.mark.parametrize("check", EXTRA_CHECKS)
 @pytest.mark.parametrize(
-    "configuration",
-    [name for name, e in CONFIGURATIONS.items() if hasattr(e, "transform")],
+    ("configuration", "check"),
+    [
+        (name, check)
+        for name, estimator in CONFIGURATIONS.items()
+        for check in EXTRA_CHECKS
+        if applies(check, estimator)
+    ],
 )
 def test_estimator_passes_every_check_that_scikit_learn_keeps_to_itself(
     configuration, check, seed

@@ -35,7 +35,12 @@ from sklearn.utils.estimator_checks import check_estimator
 from skorch import NeuralNet
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
-from estimator_configurations import EXTRA_CHECKS, estimator_configurations, seeded
+from estimator_configurations import (
+    EXTRA_CHECKS,
+    applies,
+    estimator_configurations,
+    seeded,
+)
 
 LINE = "{:<22} {:<8} {:<24} {:>6} {:>6} {:>6} {:>6} {:>8} {:>7} {:>7}"
 HEADER = LINE.format(
@@ -168,16 +173,6 @@ def count_checks(estimator, seed):
     )
 
 
-def applies(check, estimator):
-    """Return whether an extra check is about something that the estimator has."""
-    name = check.__name__
-    if "partial_fit" in name:
-        return hasattr(estimator, "partial_fit")
-    if "transform" in name or "feature_names_out" in name:
-        return hasattr(estimator, "transform")
-    return True
-
-
 def run_extra(check, estimator):
     """Return how an extra check ended."""
     try:
@@ -221,6 +216,7 @@ def print_ours(seeds):
         "AE": "AutoencoderTransformer",
         "VAE": "VAETransformer",
         "Imputer": "AutoencoderImputer",
+        "Detector": "AutoencoderOutlierDetector",
     }
     for short, name in classes.items():
         named = estimator_configurations().items()
