@@ -37,6 +37,7 @@ class Identity:
     """Stands for a module whose network space is that of X."""
 
     dtype = torch.float32
+    layout = None
 
     def to_network_space(self, X, exact):
         return X.to(torch.float32)

@@ -38,7 +38,7 @@ class NetworkRows:
         self.rows = None if rows is None else torch.from_numpy(rows)
         self.module, self.device, self.has_holes = module, device, has_holes
         self.kept = None
-        width = module.n_features
+        width = X.shape[1] if module.layout is None else module.n_features
         if len(self) * width * module.dtype.itemsize <= KEPT_BYTES:
             self.kept = self._all_rows(width)
 
