@@ -30,8 +30,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skae import VAETransformer
+from skae.architectures import MLP
 
 N_ROWS = 8000
+FEW_VALUES = ["capital-gain", "capital-loss", "hours-per-week"]
 
 
 def find_csv():
@@ -79,7 +81,7 @@ def read_table(file):
 
 # %%
 # Codes. ``handle_unknown="ignore"`` treats a category that is new to the VAE as
-# missing, as one-hot codes do.
+# missing, as one-hot codes do. The classifier is linear, so the network is, too.
 
 
 def compare_classifiers(table, n_epochs):
@@ -96,6 +98,7 @@ def compare_classifiers(table, n_epochs):
     width = one_hot.fit(X_train).transform(X_train[:1]).shape[1]
     vae = VAETransformer(
         max(2, width // 10),
+        architecture=MLP(()),
         handle_unknown="ignore",
         max_epochs=n_epochs,
         random_state=0,
@@ -110,7 +113,7 @@ def compare_classifiers(table, n_epochs):
 
 # %%
 # New rows. A column of few values, most of them the same, is no matter of a mean and a
-# deviation: hours and gains are taken as categories, too.
+# deviation: hours, gains and losses are taken as categories, too.
 
 
 def draw_rows(table, n_epochs):
@@ -118,7 +121,7 @@ def draw_rows(table, n_epochs):
     text = table.select_dtypes("category").columns.tolist()
     vae = VAETransformer(
         5,
-        categorical_features=[*text, "capital-gain", "hours-per-week"],
+        categorical_features=text + table.columns.intersection(FEW_VALUES).tolist(),
         max_epochs=n_epochs,
         random_state=0,
     )
