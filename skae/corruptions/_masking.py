@@ -45,8 +45,7 @@ class Masking(Corruption):
         if columns is not None:  # a category is missing as a whole
             of_entries = X.new_empty(len(X), int(columns.max()) + 1)
         if self.share == "random":
-            shares = rng.uniform_like(X[:, :1])
-            holes = rng.uniform_like(of_entries) < shares
+            holes = rng.uniform_like(of_entries) < rng.uniform_like(X[:, :1])
         else:
             holes = rng.keep_like(of_entries, 1 - self.share) == 0
         if columns is not None:
