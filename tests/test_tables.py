@@ -400,7 +400,9 @@ def test_other_columns_than_those_of_fit_are_refused(fitted, door, change):
 
 @BOTH
 def test_a_table_is_no_image(cls):
-    with pytest.raises(ValueError, match=r"image_shape=.* is for images, or for tables"):
+    with pytest.raises(
+        ValueError, match=r"image_shape=.* is for images, or for tables"
+    ):
         make(cls, architecture="auto", image_shape=(1, 1, 7)).fit(TABLE)
 
 
