@@ -248,8 +248,8 @@ def test_search_reaches_the_estimator_inside():
 
 
 def test_many_rows_are_scored_once_in_place_of_folds(monkeypatch):
-    monkeypatch.setattr("skae._outlier_detector.MOST_FOLDED", 500)
-    monkeypatch.setattr("skae._outlier_detector.ENOUGH_UNSEEN", 200)
+    monkeypatch.setattr("skae._anomaly_model.MOST_FOLDED", 500)
+    monkeypatch.setattr("skae._anomaly_model.ENOUGH_UNSEEN", 200)
     monkeypatch.setattr("skae._strangeness.MOST_REFERENCES", 300)
     detector = AutoencoderOutlierDetector(LINEAR, random_state=0).fit(X_TRAIN)
     assert len(detector.training_scores_) == 200
