@@ -102,7 +102,7 @@ def _as_parameters(vector, K, shape):
     """Return a vector as K parameters of a shape, (K, *shape): a view.
 
     Kernels of images have their channels last in memory. That makes torch do so with
-    the images, too, which takes a fifth less time.
+    the images, too, which takes less time.
     """
     if len(shape) != 4:
         return vector.view(K, *shape)
