@@ -28,10 +28,6 @@ FEW_NEIGHBORS = [1, 5]
 # score, in place of once for each fold.
 MOST_FOLDED, ENOUGH_UNSEEN = 50_000, 10_000
 
-# Most columns for which holes are filled by a joint normal law of all: it costs their
-# cube for a row with holes. In wider tables they are filled with column means.
-MOST_COLUMNS = 128
-
 # Rows scored at once.
 ROWS_AT_ONCE = 8192
 
@@ -51,13 +47,14 @@ class AnomalyModel:
 
     def __init__(self, detector, X, seed):
         self.is_clean = detector.contamination == "auto"
-        self.hashes = None  # so that nothing counts as seen while fitting
         statistics = _modules.column_statistics(X)
         self.center = np.nan_to_num(statistics.mean)
         self.scale = np.where(statistics.std > 0, statistics.std, 1.0)
         self.law = None
-        if X.shape[1] <= MOST_COLUMNS:
-            self.law = _modules.joint_normal(self._in_units(X))
+        if X.shape[1] <= _modules.MOST_COLUMNS:
+            some = X[_modules.spread_rows(len(X))]
+            self.law = _modules.joint_normal(self._in_units(some))
+        standard = self._standard(X)
         random_state = np.random.RandomState(seed)
         make = partial(make_estimator, detector.estimator, seed=seed)
         folds = folds_of(len(X), detector.cv, random_state)
@@ -65,7 +62,8 @@ class AnomalyModel:
         for fitted_to, scored in folds:
             self.estimator = make(len(fitted_to)).fit(X[fitted_to])
             unseen.append(scored)
-            residuals.append(self._residuals(X[scored]).astype(np.float32))
+            differences = self._residuals(X[scored], standard[scored])
+            residuals.append(differences.astype(np.float32))
             likelihoods.append(self._likelihood(X[scored]))
         if len(folds) > 1:
             self.estimator = make(len(X)).fit(X)
@@ -83,14 +81,8 @@ class AnomalyModel:
         self.neighbors = None
         numbers = neighbor_numbers(detector, len(X))
         if numbers:
-            standard = self._standard(X)
             self.neighbors = NeighborMeasure(standard, numbers, random_state)
-            by_row = self.neighbors.measure(standard[unseen])
-            place = np.searchsorted(self.neighbors.among, unseen)
-            place = np.minimum(place, len(self.neighbors.among) - 1)
-            is_among = self.neighbors.among[place] == unseen
-            by_row[:, is_among] = self.neighbors.unseen[:, place[is_among]]
-            measures += list(by_row)
+            measures += list(self.neighbors.measure_training(standard, unseen))
         self._remember(X[unseen], -soft_maximum(measures))
 
     def _remember(self, X, scores):
@@ -111,15 +103,17 @@ class AnomalyModel:
         return scores
 
     def _strangeness(self, X):
-        return soft_maximum(self._measures(X, self._residuals(X)))
+        standard = self._standard(X)
+        residuals = self._residuals(X, standard)
+        return soft_maximum(self._measures(X, standard, residuals))
 
-    def _measures(self, X, residuals):
+    def _measures(self, X, standard, residuals):
         if self.likelihood_unit is None:
             measures = [self.residual_measure.measure(np.square(residuals))]
         else:
             measures = [self._likelihood_measure(self._likelihood(X))]
         if self.neighbors is not None:
-            measures += list(self.neighbors.measure(self._standard(X)))
+            measures += list(self.neighbors.measure(standard))
         return np.stack(measures)
 
     def explain(self, X):
@@ -127,26 +121,26 @@ class AnomalyModel:
         return np.concatenate([self._shares(rows) for rows in chunks(X)])
 
     def _shares(self, X):
-        residuals = self._residuals(X)
-        measures = self._measures(X, residuals)
+        standard = self._standard(X)
+        residuals = self._residuals(X, standard)
+        measures = self._measures(X, standard, residuals)
         weights = np.exp(measures - np.logaddexp.reduce(measures, axis=0))
         shares = self.residual_measure.shares(np.square(residuals))
-        shares = (
-            np.sign(residuals) * shares / (shares.sum(axis=2, keepdims=True) + 1e-300)
-        )
-        parts = weights[0][:, None] * shares.mean(axis=0)
+        parts = weights[0][:, None] * signed_shares(shares, residuals).mean(axis=0)
         if self.neighbors is not None:
-            standard = self._standard(X)
             away = standard - self.neighbors.centers(standard)
             away[np.isnan(X)] = 0.0
             shares = signed_shares(np.square(away), away)
             parts += weights[1:].sum(axis=0)[:, None] * shares
         return parts
 
-    def _residuals(self, X):
-        """Return rows less what the estimator makes of them, (n_views, n, features)."""
+    def _residuals(self, X, standard):
+        """Return rows less what the estimator makes of them, (n_views, n, features).
+
+        `standard` has the same rows as `_standard` returns them.
+        """
         holes = np.isnan(X)
-        X = self.center + self.scale * self._standard(X)
+        X = self.center + self.scale * standard
         architecture = getattr(self.estimator, "module_", self.estimator)
         architecture = getattr(architecture, "architecture", None)
         if getattr(architecture, "is_told_noise", False):

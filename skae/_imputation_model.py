@@ -12,9 +12,6 @@ HIDDEN = 0.2
 # Fewest entries whose deviations stand for those of a column; with fewer, all do.
 FEWEST = 50
 
-# Most columns for which a joint law of all is worked out; it costs their cube a row.
-MOST_COLUMNS = 128
-
 
 class ImputationModel:
     """An estimator of what is missing, and the law of what it is off by.
@@ -43,7 +40,7 @@ class ImputationModel:
     def __init__(self, estimator, fill, rows, others, units, seed):
         self.estimator, self.units, self.law = estimator, units, None
         self.center = np.nan_to_num(_modules.column_statistics(rows).mean)
-        if rows.shape[1] <= MOST_COLUMNS:
+        if rows.shape[1] <= _modules.MOST_COLUMNS:
             self.law = _modules.joint_normal(self._standard(rows))
         self.scores = self._measure(fill, others, np.random.RandomState(seed))
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae import _modules
 from skae._autoencoder import AutoencoderTransformer
-from skae._imputation_model import MOST_COLUMNS, ImputationModel
+from skae._imputation_model import ImputationModel
 from skae._random import draw_seed
 from skae._sklearn import (
     HasMethods,
@@ -215,7 +215,7 @@ class AutoencoderImputer(
         """Return the unfitted estimator for rows X."""
         if self.estimator is not None:
             estimator = clone(self.estimator)
-        elif X.shape[1] > MOST_COLUMNS:
+        elif X.shape[1] > _modules.MOST_COLUMNS:
             estimator = AutoencoderTransformer(
                 corruption=Masking(MASKED, fill="center")
             )

@@ -99,6 +99,24 @@ class NeighborMeasure:
         """Return how strange rows are, (n_numbers, n_rows)."""
         return self._combine(self._means(*self.index.kneighbors(X)))
 
+    def measure_training(self, X, rows):
+        """Return the same of training rows, of which each is no neighbour of its own.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            All training rows.
+        rows : ndarray of int of shape (n_rows,)
+            The numbers of some.
+        """
+        place = np.searchsorted(self.among, rows)
+        place = np.minimum(place, len(self.among) - 1)
+        is_among = self.among[place] == rows
+        result = self.unseen[:, place]
+        if not is_among.all():
+            result[:, ~is_among] = self.measure(X[rows[~is_among]])
+        return result
+
     def centers(self, X):
         """Return the mean of the neighbours of each row."""
         _, neighbors = self.index.kneighbors(X)

@@ -11,10 +11,12 @@ __getattr__, __dir__, __all__ = lazy_names(
         "_export": ["build_module", "export_module"],
         "_filling": ["FillingModule"],
         "_joint_normal": [
+            "MOST_COLUMNS",
             "conditional_noise",
             "deviations",
             "expected",
             "joint_normal",
+            "spread_rows",
         ],
         "_layout": ["ExpandedRows", "Layout"],
         "_mixed_start": ["mixed_start"],

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from skae._modules._footprint import Footprint, footprint
-from skae._modules._joint_normal import MOST_ROWS, JointNormal
+from skae._modules._joint_normal import JointNormal, spread_rows
 from skae._modules._restoring import RestoringModule
 from skae.architectures._layers import zero_output
 
@@ -35,8 +35,7 @@ class FillingModule(RestoringModule):
 
     def start_at_rows(self, rows):
         """Make the network fill holes with their mean by the law of `TrainingRows`."""
-        n_rows = min(rows.n_train, MOST_ROWS)
-        some = np.linspace(0, rows.n_train - 1, n_rows).astype(int)
+        some = spread_rows(rows.n_train)
         X = rows.X[some if rows.train is None else rows.train[some]]
         U = self.scaler(torch.from_numpy(X.astype(np.float64)), torch.float64)
         self.encoder.start_at(U, *self._line())

@@ -1,5 +1,6 @@
 """The joint normal law of all columns, and what it makes of holes."""
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -19,6 +20,10 @@ TOLERANCE, MOST_ROUNDS = 1e-2, 30
 # Values further out, in standard deviations of their column, count as these: of columns
 # with heavy tails they would say too much about others.
 FURTHEST = 5.0
+
+# Most columns for which the law is worked out: it costs their cube for each row with
+# holes.
+MOST_COLUMNS = 128
 
 # Rows to learn the law from, and numbers of the systems that are solved at once.
 MOST_ROWS, CELLS = 5000, 2**20
@@ -51,8 +56,7 @@ class JointNormal(nn.Module):
         U : Tensor of shape (n_rows, n_features)
             float64, NaN in the holes.
         """
-        if len(U) > MOST_ROWS:
-            U = U[torch.linspace(0, len(U) - 1, MOST_ROWS).long()]
+        U = U[torch.from_numpy(spread_rows(len(U)))]
         mean, unit = _moments(U)
         V = (U - mean) / unit
         n_rows, n_features = U.shape
@@ -138,6 +142,11 @@ class JointNormal(nn.Module):
             inverses -= torch.diag(rows.isnan().sum(dim=0).to(V.dtype))
         spread = len(V) * self.covariance - self.covariance @ inverses @ self.covariance
         return torch.cat(filled), spread
+
+
+def spread_rows(n_rows):
+    """Return the numbers of the rows to learn the law from: all, or some evenly."""
+    return np.linspace(0, n_rows - 1, min(n_rows, MOST_ROWS)).astype(int)
 
 
 def _filled(V, system, law):

@@ -76,11 +76,6 @@ class DenoisingMLP(MLP):
 
     def _validate_params(self):
         super()._validate_params()
-        if len(self.hidden_layer_sizes) == 0:
-            raise InvalidParameterError(
-                "The 'hidden_layer_sizes' parameter of DenoisingMLP must name at least "
-                f"one layer. Got {self.hidden_layer_sizes!r} instead."
-            )
         numbers = [
             level
             for level in self.noise

@@ -74,6 +74,11 @@ class MLP(Architecture):
                 "The 'hidden_layer_sizes' parameter of MLP must be a tuple of positive "
                 f"ints, () for a linear autoencoder. Got {sizes!r} instead."
             )
+        if not (self.has_bottleneck or sizes):
+            raise InvalidParameterError(
+                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must "
+                f"name at least one layer. Got {sizes!r} instead."
+            )
 
     @property
     def min_batch_rows(self):

@@ -1,6 +1,5 @@
 """A fully connected network from rows with holes to whole rows."""
 
-from skae._sklearn import InvalidParameterError
 from skae.architectures._mlp import MLP
 
 
@@ -54,14 +53,6 @@ class RestoringMLP(MLP):
             normalization=normalization,
             dropout=dropout,
         )
-
-    def _validate_params(self):
-        super()._validate_params()
-        if len(self.hidden_layer_sizes) == 0:
-            raise InvalidParameterError(
-                "The 'hidden_layer_sizes' parameter of RestoringMLP must name at least "
-                f"one layer. Got {self.hidden_layer_sizes!r} instead."
-            )
 
     def build_restorer(self, n_features, rng):
         """Return the network that says what to add to filled rows."""
