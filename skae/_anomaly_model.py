@@ -1,14 +1,20 @@
 """What an outlier detector has learned: estimators, and measures of strangeness."""
 
-from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 
-from skae import _modules
 from skae._autoencoder import AutoencoderTransformer
-from skae._strangeness import NeighborMeasure, ResidualMeasure, soft_maximum
+from skae._columns import library_of
+from skae._strangeness import (
+    LikelihoodMeasure,
+    NeighborMeasure,
+    ResidualMeasure,
+    soft_maximum,
+)
+from skae._table_units import ROWS_AT_ONCE, TableUnits
 from skae._weights import row_hashes
 from skae.architectures import DenoisingMLP
 
@@ -17,9 +23,10 @@ NOISE, STEPS, BATCH_SIZE = (0.05, 5.0), 2000, 128
 
 # Strengths at which rows are looked at. Weak noise shows how columns hang together
 # close by, strong noise how far out a row is as a whole; outliers among the training
-# rows are part of what is close by, so only the strong is asked if there are some.
+# rows are part of what is close by, so only the strong is asked if there are some, or
+# what is as strong as draws rows to where most are.
 LEVELS = (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5, 4.0)
-STRONG_LEVELS = (2.5, 4.0)
+STRONG_LEVELS, DRAWN_BY = (2.5, 4.0), 1.5
 
 # How many neighbours a row is compared with if the training rows are clean.
 FEW_NEIGHBORS = [1, 5]
@@ -28,8 +35,33 @@ FEW_NEIGHBORS = [1, 5]
 # score, in place of once for each fold.
 MOST_FOLDED, ENOUGH_UNSEEN = 50_000, 10_000
 
-# Rows scored at once.
-ROWS_AT_ONCE = 8192
+# If more than this share of new rows will equal a training row that no other training
+# row equals, a row that equals one is not held to be that one.
+MOST_REPEATED = 0.01
+
+
+class Rows(NamedTuple):
+    """Some rows of a table, as numbers and as the user has them."""
+
+    numbers: np.ndarray  # (n_rows, n_columns), of categories their positions
+    table: object  # the same rows, of a DataFrame if X is one
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def take(self, which):
+        """Return the rows of a slice, or of row numbers."""
+        if self.table is self.numbers:
+            numbers = self.numbers[which]
+            return Rows(numbers, numbers)
+        is_pandas = library_of(self.table) == "pandas"
+        table = self.table.iloc[which] if is_pandas else self.table[which]
+        return Rows(self.numbers[which], table)
+
+    def chunks(self):
+        """Yield parts of the rows that fit in memory several times over."""
+        for start in range(0, len(self), ROWS_AT_ONCE):
+            yield self.take(slice(start, start + ROWS_AT_ONCE))
 
 
 class AnomalyModel:
@@ -39,108 +71,212 @@ class AnomalyModel:
     ----------
     detector : AutoencoderOutlierDetector
         With valid parameters.
-    X : ndarray of shape (n_samples, n_features)
+    rows : Rows
         Valid rows.
+    columns : Columns or None
+        What the columns are, where some have categories.
     seed : int
         Of the folds, the estimators, and the choice of neighbours.
     """
 
-    def __init__(self, detector, X, seed):
-        self.is_clean = detector.contamination == "auto"
-        statistics = _modules.column_statistics(X)
-        self.center = np.nan_to_num(statistics.mean)
-        self.scale = np.where(statistics.std > 0, statistics.std, 1.0)
-        self.law = None
-        if X.shape[1] <= _modules.MOST_COLUMNS:
-            some = X[_modules.spread_rows(len(X))]
-            self.law = _modules.joint_normal(self._in_units(some))
-        standard = self._standard(X)
+    def __init__(self, detector, rows, columns, seed):
+        self.units = TableUnits(rows.numbers, columns)
         random_state = np.random.RandomState(seed)
-        make = partial(make_estimator, detector.estimator, seed=seed)
-        folds = folds_of(len(X), detector.cv, random_state)
-        unseen, residuals, likelihoods = [], [], []
+        folds = folds_of(len(rows), detector.cv, random_state)
+        restorer = Denoiser if detector.estimator is None else OwnEstimator
+        self.restorer = restorer(detector, self.units, columns, seed)
+        self.measures = self.restorer.measures()
+        unseen, seen_by = [], [[] for _ in self.measures]
         for fitted_to, scored in folds:
-            self.estimator = make(len(fitted_to)).fit(X[fitted_to])
+            self.restorer.fit(rows, fitted_to)
             unseen.append(scored)
-            differences = self._residuals(X[scored], standard[scored])
-            residuals.append(differences.astype(np.float32))
-            likelihoods.append(self._likelihood(X[scored]))
+            for part in rows.take(scored).chunks():
+                for looks, new in zip(seen_by, self._look(part), strict=True):
+                    looks.append(new)
         if len(folds) > 1:
-            self.estimator = make(len(X)).fit(X)
-        unseen = np.concatenate(unseen)
-        self.residual_measure = ResidualMeasure(
-            np.square(np.concatenate(residuals, axis=1))
-        )
-        measures = [self.residual_measure.unseen]
-        self.likelihood_unit = None
-        if likelihoods[0] is not None:
-            values = np.concatenate(likelihoods)
-            median, tail = np.quantile(values, [0.5, 0.1])
-            self.likelihood_unit = median, max(median - tail, 1e-6)
-            measures = [self._likelihood_measure(values)]
-        self.neighbors = None
-        numbers = neighbor_numbers(detector, len(X))
-        if numbers:
-            self.neighbors = NeighborMeasure(standard, numbers, random_state)
-            measures += list(self.neighbors.measure_training(standard, unseen))
-        self._remember(X[unseen], -soft_maximum(measures))
+            self.restorer.fit(rows, np.arange(len(rows)))
+        pairs = zip(self.measures, seen_by, strict=True)
+        strangeness = [
+            measure.fit(np.concatenate(looks, axis=measure.axis), random_state)
+            for measure, looks in pairs
+        ]
+        scores = -soft_maximum(np.concatenate(strangeness))
+        self._remember(rows.numbers, np.concatenate(unseen), scores)
 
-    def _remember(self, X, scores):
-        """Keep the scores of rows, to return them when these rows come again."""
-        hashes, where = np.unique(row_hashes(X), return_inverse=True)
-        self.hashes = hashes
+    def _remember(self, X, unseen, scores):
+        """Keep the scores of training rows, for when these rows come again."""
+        self.unseen_scores, self.hashes = scores, None
+        hashes = row_hashes(X)
+        if share_to_repeat(hashes) > MOST_REPEATED:
+            return
+        self.hashes, where = np.unique(hashes[unseen], return_inverse=True)
         # equal rows of different folds have one score
         self.scores = np.bincount(where, scores) / np.bincount(where)
         self.unseen_scores = self.scores[where]
 
-    def score(self, X):
+    def score(self, rows):
         """Return scores of rows, those of training by models that did not see them."""
-        scores = np.concatenate([-self._strangeness(rows) for rows in chunks(X)])
-        hashes = row_hashes(X)
-        place = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
-        is_known = self.hashes[place] == hashes
-        scores[is_known] = self.scores[place[is_known]]
+        scores = np.concatenate([-self._strangeness(part) for part in rows.chunks()])
+        if self.hashes is not None:
+            hashes = row_hashes(rows.numbers)
+            place = np.searchsorted(self.hashes, hashes)
+            place = np.minimum(place, len(self.hashes) - 1)
+            is_known = self.hashes[place] == hashes
+            scores[is_known] = self.scores[place[is_known]]
         return scores
 
-    def _strangeness(self, X):
-        standard = self._standard(X)
-        residuals = self._residuals(X, standard)
-        return soft_maximum(self._measures(X, standard, residuals))
+    def _look(self, rows):
+        """Return what each measure looks at."""
+        V = self.units.fill(rows.numbers)
+        return [measure.look(rows, V) for measure in self.measures]
 
-    def _measures(self, X, standard, residuals):
-        if self.likelihood_unit is None:
-            measures = [self.residual_measure.measure(np.square(residuals))]
-        else:
-            measures = [self._likelihood_measure(self._likelihood(X))]
-        if self.neighbors is not None:
-            measures += list(self.neighbors.measure(standard))
-        return np.stack(measures)
+    def _measure(self, looks):
+        """Return how strange rows are by each measure, (n, n_rows) for each."""
+        pairs = zip(self.measures, looks, strict=True)
+        return [measure.measure(own) for measure, own in pairs]
 
-    def explain(self, X):
-        """Return the signed share of each feature in the strangeness of rows."""
-        return np.concatenate([self._shares(rows) for rows in chunks(X)])
+    def _strangeness(self, rows):
+        return soft_maximum(np.concatenate(self._measure(self._look(rows))))
 
-    def _shares(self, X):
-        standard = self._standard(X)
-        residuals = self._residuals(X, standard)
-        measures = self._measures(X, standard, residuals)
-        weights = np.exp(measures - np.logaddexp.reduce(measures, axis=0))
-        shares = self.residual_measure.shares(np.square(residuals))
-        parts = weights[0][:, None] * signed_shares(shares, residuals).mean(axis=0)
-        if self.neighbors is not None:
-            away = standard - self.neighbors.centers(standard)
-            away[np.isnan(X)] = 0.0
-            shares = signed_shares(np.square(away), away)
-            parts += weights[1:].sum(axis=0)[:, None] * shares
+    def explain(self, rows):
+        """Return the signed share of each column in the strangeness of rows."""
+        return np.concatenate([self._explain(part) for part in rows.chunks()])
+
+    def _explain(self, rows):
+        looks = self._look(rows)
+        strangeness = self._measure(looks)
+        total = np.logaddexp.reduce(np.concatenate(strangeness), axis=0)
+        parts = np.zeros(rows.numbers.shape)
+        for measure, own, values in zip(self.measures, looks, strangeness, strict=True):
+            weights = np.exp(values - total).sum(axis=0)  # of a soft maximum
+            parts += weights[:, None] * measure.explain(own, rows.numbers)
         return parts
 
-    def _residuals(self, X, standard):
-        """Return rows less what the estimator makes of them, (n_views, n, features).
 
-        `standard` has the same rows as `_standard` returns them.
+class Restorer:
+    """What makes rows look usual, and how strangeness is measured with it.
+
+    Parameters
+    ----------
+    detector : AutoencoderOutlierDetector
+        With valid parameters.
+    units : TableUnits
+        Of the columns.
+    columns : Columns or None
+        Knows the categories.
+    seed : int
+        Of training.
+    """
+
+    def __init__(self, detector, units, columns, seed):
+        self.units, self.columns, self.seed = units, columns, seed
+        self.is_clean = detector.contamination == "auto"
+        self.own = detector.estimator
+        self.of_categories = {
+            "categorical_features": detector.categorical_features,
+            "handle_unknown": detector.handle_unknown,
+        }
+        self.neighbors = neighbors_of(detector)
+
+    def measures(self):
+        """Return what to measure of rows."""
+        result = [ResidualMeasure(self.surprises, self.units.has_unit)]
+        if self.neighbors:
+            measure = NeighborMeasure(self.as_they_are, self.units, self.neighbors)
+            result.append(measure)
+        return result
+
+    def as_they_are(self, rows, V):
+        """Return rows in units."""
+        return V
+
+    def _surprises(self, rows, V, expected):
+        """Return how far values are from what is expected in units, as float32."""
+        residuals = self.units.residuals(rows.numbers, V, expected)
+        surprises = self.units.surprises(rows.numbers, residuals)
+        return (self.units.directions(residuals) * surprises).astype(np.float32)
+
+
+class Denoiser(Restorer):
+    """The default: a network that takes noise off rows in comparable units."""
+
+    def measures(self):
+        """Return what to measure of rows.
+
+        Clean rows of training say how every row should look, and the nearest of them
+        is enough to call a row usual. If there may be outliers among them, these are
+        restored well and have each other for neighbours. Then a row is compared with
+        many, as it is and less noise: that draws rows, and outliers among them too, to
+        where most are.
         """
-        holes = np.isnan(X)
-        X = self.center + self.scale * standard
+        if self.is_clean or not self.neighbors:
+            return super().measures()
+        return [
+            NeighborMeasure(look, self.units, self.neighbors)
+            for look in (self.as_they_are, self.denoised)
+        ]
+
+    def fit(self, rows, which):
+        """Train on some of the rows, anew."""
+        n_batches = -(-len(which) // BATCH_SIZE)
+        self.estimator = AutoencoderTransformer(
+            architecture=DenoisingMLP(noise=NOISE),
+            scale=None,  # rows are in units already
+            max_epochs=max(1, round(STEPS / n_batches)),
+            batch_size=BATCH_SIZE,
+            early_stopping=False,
+            random_state=self.seed,
+        ).fit(self.units.measure(rows.numbers, which))
+
+    def denoised(self, rows, V):
+        """Return rows in units, drawn to where most are."""
+        return self.estimator.reconstruct(V, noise=DRAWN_BY)
+
+    def surprises(self, rows, V):
+        """Return how far values are from what is expected, (n_levels, n_rows, ...).
+
+        Their signs are those of the residuals.
+        """
+        levels = LEVELS if self.is_clean else STRONG_LEVELS
+        expected = [self.estimator.reconstruct(V, noise=level) for level in levels]
+        return self._surprises(rows, V, np.stack(expected))
+
+
+class OwnEstimator(Restorer):
+    """An estimator of the user, who is shown rows as the user has them."""
+
+    def measures(self):
+        """Return what to measure of rows."""
+        result = super().measures()
+        if hasattr(self.own, "log_likelihood"):
+            result[0] = LikelihoodMeasure(self.with_likelihood, self.units.has_unit)
+        return result
+
+    def fit(self, rows, which):
+        """Train on some of the rows, anew."""
+        self.estimator = clone(self.own)
+        if getattr(self.estimator, "random_state", 0) is None:
+            self.estimator.set_params(random_state=self.seed)
+        if self.columns is not None:
+            self.estimator.set_params(**self.of_categories)
+        self.estimator.fit(rows.take(which).table)
+
+    def with_likelihood(self, rows, V):
+        """Return surprises, and the ELBO as one more column."""
+        table = rows.table
+        if self.columns is None:
+            table = table.astype(np.float64, copy=False)
+        elbo = self.estimator.score_samples(table)[None, :, None]
+        return np.concatenate([self.surprises(rows, V), elbo], axis=2)
+
+    def surprises(self, rows, V):
+        """Return how far values are from what is expected, (n_views, n_rows, ...).
+
+        Their signs are those of the residuals.
+        """
+        if self.columns is not None:
+            return self._surprises_of_table(*rows)[None].astype(np.float32)
+        X, center, scale = self.units.restore(V), self.units.center, self.units.scale
         architecture = getattr(self.estimator, "module_", self.estimator)
         architecture = getattr(architecture, "architecture", None)
         if getattr(architecture, "is_told_noise", False):
@@ -148,60 +284,31 @@ class AnomalyModel:
             views = [self.estimator.reconstruct(X, noise=level) for level in levels]
         else:
             views = [self.estimator.reconstruct(X)]
-        residuals = (X - np.stack(views)) / self.scale
-        residuals[:, holes] = 0.0  # nothing is strange about a hole
-        return residuals
+        return self._surprises(rows, V, (np.stack(views) - center) / scale)
 
-    def _likelihood(self, X):
-        """Return the ELBO of rows; None if the estimator has none."""
-        if not hasattr(self.estimator, "log_likelihood"):
-            return None
-        return self.estimator.score_samples(X.astype(np.float64, copy=False))
-
-    def _likelihood_measure(self, values):
-        median, width = self.likelihood_unit
-        return (median - values) / width
-
-    def _standard(self, X):
-        """Return rows of unit variance, their holes filled."""
-        V = self._in_units(X)
-        holed = np.isnan(V).any(axis=1)
-        if self.law is not None and holed.any():
-            V[holed] = _modules.expected(self.law, V[holed])
-        return np.nan_to_num(V)
-
-    def _in_units(self, X):
-        return (X.astype(np.float64) - self.center) / self.scale
-
-
-def make_estimator(estimator, n_rows, *, seed):
-    """Return the unfitted estimator for so many rows, with a seed if it takes one."""
-    if estimator is None:
-        n_batches = -(-n_rows // BATCH_SIZE)
-        estimator = AutoencoderTransformer(
-            architecture=DenoisingMLP(noise=NOISE),
-            scale="standard",
-            max_epochs=max(1, round(STEPS / n_batches)),
-            batch_size=BATCH_SIZE,
-            early_stopping=False,
+    def _surprises_of_table(self, X, table):
+        """Return the same of a table with categories."""
+        estimator = self.estimator
+        errors = estimator.reconstruction_error(table, per_feature=True)
+        probabilities = estimator.reconstruct_proba(table).values()
+        for j, own in zip(self.units.blocks, probabilities, strict=True):
+            errors[:, j] = self.units.surprise_of_category(X[:, j], own[None])[0]
+        restored = self.columns.encode(
+            estimator.reconstruct(table), handle_unknown="ignore", estimator=estimator
         )
-    else:
-        estimator = clone(estimator)
-    if getattr(estimator, "random_state", 0) is None:
-        estimator.set_params(random_state=seed)
-    return estimator
+        is_less = (restored > X) & ~self.columns.is_categorical
+        return np.where(is_less, -1.0, 1.0) * np.nan_to_num(errors)
 
 
-def neighbor_numbers(detector, n_rows):
-    """Return the list of numbers of neighbours to compare with."""
+def neighbors_of(detector):
+    """Return numbers of neighbours to compare with, a share of the rows, or None."""
     numbers = detector.n_neighbors
     if isinstance(numbers, str):
-        if detector.contamination == "auto":
-            return FEW_NEIGHBORS
-        return [max(5, round(detector.contamination * n_rows))]
+        is_clean = detector.contamination == "auto"
+        return FEW_NEIGHBORS if is_clean else detector.contamination
     if isinstance(numbers, list):
         return numbers
-    return [numbers] if numbers else []
+    return [numbers] if numbers else None
 
 
 def folds_of(n_rows, n_folds, random_state):
@@ -213,13 +320,20 @@ def folds_of(n_rows, n_folds, random_state):
     return list(folds.split(np.empty((n_rows, 1))))
 
 
-def signed_shares(values, differences):
-    """Return each feature's share of values, with the sign of a difference."""
-    totals = values.sum(axis=-1, keepdims=True)
-    return np.sign(differences) * values / np.where(totals > 0, totals, 1.0)
+def share_to_repeat(hashes):
+    """Return what share of new rows to expect that equal a row that was seen once.
 
+    That is the share of rows that were seen twice [1]_.
 
-def chunks(X):
-    """Yield parts of rows that fit in memory several times over."""
-    for start in range(0, len(X), ROWS_AT_ONCE):
-        yield X[start : start + ROWS_AT_ONCE]
+    Parameters
+    ----------
+    hashes : ndarray of shape (n_rows,)
+        Equal for equal rows.
+
+    References
+    ----------
+    .. [1] I. Good, "The Population Frequencies of Species and the Estimation of
+       Population Parameters", Biometrika 40, 1953, doi:10.1093/biomet/40.3-4.237.
+    """
+    _, counts = np.unique(hashes, return_counts=True)
+    return 2 * (counts == 2).sum() / len(hashes)

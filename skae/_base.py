@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae import _training
 from skae._availability import AbsentWhileStoppingEarly
 from skae._code_density import choose_rows
-from skae._columns import Columns, as_table, has_category_dtypes
+from skae._columns import as_table, find_columns
 from skae._device import resolve_device
 from skae._fit_run import FitRun
 from skae._generation import GenerationMixin
@@ -228,17 +228,13 @@ class BaseAutoencoder(
         """Return the `Columns` of X if they have laws of their own, else None."""
         if resume:
             return self._columns
-        features = self.categorical_features
-        per_column = isinstance(getattr(self, self._likelihood_parameter), PerColumn)
-        if isinstance(features, str):
-            declared = has_category_dtypes(X)
-        else:
-            declared = features is not None and len(features) > 0
-        if not (declared or per_column):
-            return None
-        columns = Columns(as_table(X), features).fit(X)
-        check_is_table(self, columns)
-        return columns if columns.has_categories or per_column else None
+        laws = getattr(self, self._likelihood_parameter)
+        columns = find_columns(
+            X, self.categorical_features, or_else=isinstance(laws, PerColumn)
+        )
+        if columns is not None:
+            check_is_table(self, columns)
+        return columns
 
     def _check_training_table(self, X, columns, resume):
         """Return the rows of a table as numbers, and its column names."""

@@ -130,8 +130,9 @@ class Columns:
         ----------
         X : DataFrame or array-like of shape (n_samples, n_columns)
             Rows; columns are told by their positions.
-        handle_unknown : {"error", "ignore"}
-            What to do with categories that `fit` has not seen.
+        handle_unknown : {"error", "ignore", "mark"}
+            What to do with categories that `fit` has not seen: "ignore" takes them for
+            missing, "mark" gives them the position after the last.
         estimator : estimator
             The one that errors speak of.
 
@@ -170,7 +171,8 @@ class Columns:
                 f"fit has seen {_listed(self.categories[j])}. Use "
                 "handle_unknown='ignore' to treat them as missing"
             )
-        lookup = np.append(np.where(positions < 0, np.nan, positions), np.nan)
+        beyond = len(self.categories[j]) if handle_unknown == "mark" else np.nan
+        lookup = np.append(np.where(positions < 0, beyond, positions), np.nan)
         return lookup[codes]  # the code of a missing value is -1
 
     # -- and back ------------------------------------------------------------------
@@ -240,6 +242,28 @@ class Columns:
                 own = np.hstack([1 - own, own])
             result[int(j) if self.labels is None else self.labels[j]] = own
         return result
+
+
+def find_columns(X, categorical_features, or_else=False):
+    """Return the `Columns` of a table that has categories, or None.
+
+    Parameters
+    ----------
+    X : DataFrame or array-like
+        The table of the first fit.
+    categorical_features : "from_dtype", array-like or None
+        The parameter of the estimator.
+    or_else : bool, default=False
+        Whether they are needed of a table without categories, too.
+    """
+    if isinstance(categorical_features, str):  # "from_dtype"
+        declared = has_category_dtypes(X)
+    else:
+        declared = categorical_features is not None and len(categorical_features) > 0
+    if not (declared or or_else):
+        return None
+    columns = Columns(as_table(X), categorical_features).fit(X)
+    return columns if columns.has_categories or or_else else None
 
 
 # -- tables of either library ------------------------------------------------------

@@ -5,7 +5,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skae._anomaly_model import AnomalyModel
+from skae._anomaly_model import AnomalyModel, Rows
+from skae._columns import as_table, find_columns
 from skae._conformal import benjamini_hochberg, conformal_p_values
 from skae._random import draw_seed
 from skae._sklearn import (
@@ -34,18 +35,22 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator
     for rows that the model has not seen, and the stranger of them counts.
 
     By default the estimator takes noise off, of all strengths in a wide range, without
-    a bottleneck: where it pulls a row far, rows like that are rare [1]_.
+    a bottleneck: where it pulls a row far, rows like that are rare [1]_. If there may
+    be outliers among the training rows, rows are compared with many others in place of
+    that, as they are and less noise.
 
     Scores of training rows are those of models that have not seen them, here and
     wherever such a row comes again. So thresholds are honest: of new rows of the same
-    kind, the share that is asked for is called outliers.
+    kind, the share that is asked for is called outliers. Only where rows of training
+    are often equal, a row that comes again is scored as a new one: it may be one.
 
     Parameters
     ----------
     estimator : estimator or None, default=None
         What reconstructs rows: `AutoencoderTransformer` or `VAETransformer`, say. None
-        is an `AutoencoderTransformer` with `DenoisingMLP()`. Of a `VAETransformer` the
-        ELBO counts in place of the residuals.
+        is an `AutoencoderTransformer` with `DenoisingMLP()`, which is given rows in
+        units in which columns can be compared. Of a `VAETransformer` the ELBO counts in
+        place of the residuals.
     contamination : float in (0, 0.5] or "auto", default="auto"
         "auto" holds the training rows to be clean: outliers are rows with a p-value
         below 0.05 (see `p_values`). A float is the share of outliers among the
@@ -58,6 +63,12 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator
     cv : int, default=4
         Number of parts of the training rows that are scored by a model of the others.
         Of more than 50,000 rows 10,000 are left out once instead.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Which columns have categories, as for `AutoencoderTransformer`, which is told
+        so if it is the estimator.
+    handle_unknown : {"error", "ignore"}, default="error"
+        What to do with a category that `fit` has not seen: raise ValueError, or take it
+        for one that no row has, which is strange.
     random_state : int, RandomState or None, default=None
         Source of all randomness.
 
@@ -69,6 +80,8 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator
         Score below which a row is an outlier.
     training_scores_ : ndarray of shape (n_unseen,)
         Scores of training rows by models that have not seen them, in no order.
+    categories_ : list of ndarray or None
+        Of every column: its categories, None for numbers. None if no column has some.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -107,6 +120,8 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator
             list,
         ],
         "cv": [Interval(Integral, 2, None, closed="left")],
+        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+        "handle_unknown": [StrOptions({"error", "ignore"})],
         "random_state": ["random_state"],
     }
 
@@ -117,12 +132,16 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator
         contamination="auto",
         n_neighbors="auto",
         cv=4,
+        categorical_features="from_dtype",
+        handle_unknown="error",
         random_state=None,
     ):
         self.estimator = estimator
         self.contamination = contamination
         self.n_neighbors = n_neighbors
         self.cv = cv
+        self.categorical_features = categorical_features
+        self.handle_unknown = handle_unknown
         self.random_state = random_state
 
     # -- training --------------------------------------------------------------
@@ -144,34 +163,47 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator
         """
         validate_parameters(self)
         self._check_numbers()
+        columns = find_columns(X, self.categorical_features)
+        self._check_estimator(columns)
         names = get_feature_names(X)
-        X = check_rows(X, estimator=self, names=names, allow_nan=True)
-        refuse_empty_columns(X, names)
-        if len(X) < 2:
+        rows = self._as_rows(X, names, columns)
+        refuse_empty_columns(rows.numbers, names)
+        if len(rows) < 2:
             raise ValueError(
-                f"n_samples={len(X)}: {type(self).__name__} needs at least 2 rows, to "
-                "score one by a model of the other"
+                f"n_samples={len(rows)}: {type(self).__name__} needs at least 2 rows, "
+                "to score one by a model of the other"
             )
-        seed = draw_seed(self.random_state)
-        model = AnomalyModel(self, X, seed)
+        model = AnomalyModel(self, rows, columns, draw_seed(self.random_state))
         scores = model.unseen_scores
-        fitted = {
-            "estimator_": model.estimator,
-            "training_scores_": scores,
-            "n_features_in_": X.shape[1],
-            "_model": model,
-            "_calibration": np.sort(scores),
-        }
+        calibration = np.sort(scores)
+        if self.contamination == "auto":
+            offset = offset_for(AUTO_P_VALUE, calibration)
+        else:
+            offset = offset_of_share(self.contamination, calibration)
         if names is not None:
-            fitted["feature_names_in_"] = names
+            self.feature_names_in_ = names
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
-        vars(self).update(fitted)
-        if self.contamination == "auto":
-            self.offset_ = self._offset_for(AUTO_P_VALUE)
-        else:
-            self.offset_ = float(np.quantile(scores, self.contamination))
+        self.estimator_ = model.restorer.estimator
+        self.training_scores_ = scores
+        self.categories_ = None if columns is None else columns.categories
+        self.n_features_in_ = rows.numbers.shape[1]
+        self.offset_ = offset
+        self._model, self._columns = model, columns
+        self._calibration = calibration
         return self
+
+    def _check_estimator(self, columns):
+        """Raise ValueError if the estimator takes no categories, and there are some."""
+        needed = "reconstruct_proba"
+        if columns is None or self.estimator is None or hasattr(self.estimator, needed):
+            return
+        raise ValueError(
+            f"estimator={self.estimator!r} has no {needed}, which is needed for "
+            f"{columns.name(np.argmax(columns.is_categorical))} of X with its "
+            "categories; use AutoencoderTransformer or VAETransformer, or encode it "
+            "with OneHotEncoder"
+        )
 
     def _check_numbers(self):
         numbers = self.n_neighbors
@@ -235,16 +267,10 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator
                     f"training rows, {1 / (n + 1):.3g}; ask for a higher one, or fit "
                     "to more rows"
                 )
-            self.offset_ = self._offset_for(value)
+            self.offset_ = offset_for(value, self._calibration)
         else:
-            self.offset_ = float(np.quantile(self._calibration, value))
+            self.offset_ = offset_of_share(value, self._calibration)
         return self
-
-    def _offset_for(self, p_value):
-        """Return the score below which rows have at most a p-value."""
-        n = len(self._calibration)
-        n_below = int(np.floor(p_value * (n + 1))) - 1
-        return float(self._calibration[np.clip(n_below, 0, n - 1)])
 
     # -- scores ----------------------------------------------------------------
 
@@ -364,11 +390,48 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator
     def _check_rows(self, X):
         check_feature_names(self, X, reset=False)
         names = getattr(self, "feature_names_in_", None)
-        X = check_rows(X, estimator=self, names=names, allow_nan=True)
-        check_n_features(self, X, reset=False)
-        return X
+        if self._columns is not None:
+            X = as_table(X)
+            check_n_features(self, X, reset=False)
+        rows = self._as_rows(X, names, self._columns)
+        check_n_features(self, rows.numbers, reset=False)
+        return rows
+
+    def _as_rows(self, X, names, columns):
+        """Return a table that has been checked as `Rows`."""
+        if columns is None:
+            X = check_rows(X, estimator=self, names=names, allow_nan=True)
+            return Rows(X, X)
+        X = as_table(X)
+        unknown = "mark" if self.handle_unknown == "ignore" else "error"
+        numbers = columns.encode(X, handle_unknown=unknown, estimator=self)
+        return Rows(numbers, X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def offset_for(p_value, calibration):
+    """Return the score below which rows have at most a p-value, by sorted scores."""
+    n_below = rank_of(p_value, calibration) - 1
+    return float(calibration[max(n_below, 0)])
+
+
+def offset_of_share(share, calibration):
+    """Return the score below which a share of new rows is expected, by sorted scores.
+
+    The calibration rows are below it in the same share, so far as that can be.
+    """
+    n_below = rank_of(share, calibration)
+    if n_below == 0:
+        return float(calibration[0])
+    return float(np.nextafter(calibration[n_below - 1], np.inf))
+
+
+def rank_of(share, calibration):
+    """Return how many scores are as low as one that a share of new rows is below."""
+    # a new row is equally likely to have each rank among the others
+    n = len(calibration)
+    return min(int(np.floor(share * (n + 1))), n)

@@ -12,8 +12,12 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from skae import AutoencoderOutlierDetector, AutoencoderTransformer, VAETransformer
+from skae._anomaly_model import share_to_repeat
+from skae._columns import Columns
 from skae._conformal import benjamini_hochberg, conformal_p_values
 from skae._strangeness import ResidualMeasure, Unit, soft_maximum
+from skae._table_units import TableUnits
+from skae._weights import row_hashes
 from skae.architectures import MLP, DenoisingMLP
 
 LINEAR = AutoencoderTransformer(2, architecture=MLP(()), max_epochs=1)
@@ -202,8 +206,8 @@ def test_residuals_do_not_depend_on_units_of_columns():
     squares = np.random.default_rng(0).exponential(size=(2, 50, 3))
     units = np.array([1.0, 1e4, 1e-4])
     np.testing.assert_allclose(
-        ResidualMeasure(squares).unseen,
-        ResidualMeasure(squares * units).unseen,
+        ResidualMeasure(None).fit(squares, None),
+        ResidualMeasure(None).fit(squares * units, None),
         rtol=1e-6,
     )
 
@@ -214,6 +218,164 @@ def test_holes_are_not_strange(detector):
     assert (detector.predict(X) == -1).mean() < 0.15
     assert np.isfinite(detector.score_samples(X)).all()
     assert (detector.explain(X)[3].abs() < 0.5).all()
+
+
+def test_rows_that_repeat_are_scored_as_new_ones():
+    # where rows of training are often equal, one that comes again may be a new one
+    X, X_new = np.random.default_rng(0).binomial(9, 0.5, size=(2, 500, 3)) * 1.0
+    detector = AutoencoderOutlierDetector(LINEAR, random_state=0).fit(X)
+    assert abs((detector.p_values(X_new) <= 0.1).mean() - 0.1) < 0.04
+    assert share_to_repeat(row_hashes(X)) > 0.01 > share_to_repeat(row_hashes(X_TRAIN))
+
+
+def test_share_of_new_rows_that_repeat_is_that_of_rows_seen_twice():
+    np.testing.assert_allclose(share_to_repeat(np.array([1, 2, 2, 3, 3, 4, 4, 4])), 0.5)
+    # each of 1000 contents is equally likely
+    rng = np.random.default_rng(0)
+    seen, new = rng.integers(0, 1000, size=(2, 1000))
+    once = np.flatnonzero(np.bincount(seen) == 1)
+    assert abs(share_to_repeat(seen) - np.isin(new, once).mean()) < 0.05
+
+
+# -- categories ------------------------------------------------------------------------
+
+
+def mixed_rows(n_samples, seed, library=pd):
+    """Return a number, a category that goes by its sign, and a rare category."""
+    rng = np.random.default_rng(seed)
+    size = rng.normal(size=n_samples)
+    kind = np.where(size > 0, "large", "small")
+    rare = np.where(rng.uniform(size=n_samples) < 0.01, "seldom", "often")
+    frame = library.DataFrame({"size": size, "kind": kind, "rare": rare})
+    if library is pd:
+        return frame.astype({"kind": "category", "rare": "category"})
+    return frame.with_columns(
+        library.col("kind").cast(library.Categorical),
+        library.col("rare").cast(library.Categorical),
+    )
+
+
+SHORT_DENOISER = AutoencoderOutlierDetector(cv=2, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def mixed_detector():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skae._anomaly_model.STEPS", 300)
+        return clone(SHORT_DENOISER).fit(mixed_rows(500, 0))
+
+
+def test_category_that_contradicts_a_number_is_strange(mixed_detector):
+    X = mixed_rows(200, 1)
+    X = X[X["size"].abs() > 0.5]
+    wrong = X.assign(kind=X["kind"].cat.rename_categories(["small", "large"]))
+    wrong["kind"] = wrong["kind"].cat.set_categories(["large", "small"])
+    is_wrong = np.repeat([0, 1], len(X))
+    scores = mixed_detector.score_samples(pd.concat([X, wrong], ignore_index=True))
+    assert roc_auc_score(is_wrong, -scores) > 0.95
+    parts = mixed_detector.explain(wrong).abs()
+    assert (parts["rare"] < parts[["size", "kind"]].sum(axis=1)).mean() > 0.9
+
+
+def test_rare_category_is_strange_and_explained(mixed_detector):
+    X = mixed_rows(100, 2)
+    often, seldom = X.assign(rare="often"), X.assign(rare="seldom")
+    dtype = X["rare"].dtype
+    often, seldom = (U.astype({"rare": dtype}) for U in (often, seldom))
+    scores = mixed_detector.score_samples
+    assert (scores(seldom) < scores(often)).all()
+    parts = mixed_detector.explain(seldom)
+    assert (parts.idxmax(axis=1) == "rare").mean() > 0.75  # a category counts upwards
+    assert (parts.abs().sum(axis=1) <= 1 + 1e-9).all()
+
+
+def test_new_category_is_refused_or_strange(mixed_detector):
+    X = mixed_rows(50, 3).astype({"rare": object})
+    new = X.assign(rare="never").astype({"rare": "category"})
+    with pytest.raises(ValueError, match=r"unknown categories \['never'\] in .*'rare'"):
+        mixed_detector.predict(new)
+    ignoring = pickle.loads(pickle.dumps(mixed_detector))
+    ignoring.set_params(handle_unknown="ignore")
+    often = X.assign(rare="often").astype({"rare": "category"})
+    missing = X.assign(rare=None).astype({"rare": "category"})
+    scores = ignoring.score_samples
+    assert (scores(new) < scores(often)).all()
+    assert (scores(new) < scores(missing)).all()
+
+
+def test_tables_of_both_libraries_and_of_objects_are_one(mixed_detector, monkeypatch):
+    pl = pytest.importorskip("polars")
+    monkeypatch.setattr("skae._anomaly_model.STEPS", 300)
+    X = mixed_rows(80, 4)
+    scores = mixed_detector.score_samples(X)
+    for train, new, features in [
+        (mixed_rows(500, 0, pl), mixed_rows(80, 4, pl), "from_dtype"),
+        (mixed_rows(500, 0).to_numpy(), X.to_numpy(), [1, 2]),
+    ]:
+        other = clone(SHORT_DENOISER).set_params(categorical_features=features)
+        np.testing.assert_array_equal(other.fit(train).score_samples(new), scores)
+
+
+@pytest.mark.parametrize(
+    "estimator", [LINEAR, VAETransformer(2, architecture=MLP(()), max_epochs=1)]
+)
+def test_estimators_are_given_the_table_itself(estimator):
+    detector = AutoencoderOutlierDetector(
+        estimator, cv=2, handle_unknown="ignore", random_state=0
+    ).fit(mixed_rows(300, 0))
+    assert list(detector.estimator_.is_categorical_) == [False, True, True]
+    assert [None if c is None else list(c) for c in detector.categories_] == [
+        None,
+        ["large", "small"],
+        ["often", "seldom"],
+    ]
+    X = mixed_rows(60, 1)
+    X.loc[:29, "size"] = 30.0
+    scores = detector.score_samples(X)
+    assert scores[:30].max() < scores[30:].min()
+    assert (detector.explain(X).loc[:29, "size"] > 0.5).all()
+    X["rare"] = pd.Categorical(["never"] * 60)
+    assert np.isfinite(detector.score_samples(X)).all()
+
+
+def test_estimator_without_categories_is_refused_with_a_way_out():
+    class Plain:
+        def fit(self, X):
+            return self
+
+        reconstruct = fit
+
+    detector = AutoencoderOutlierDetector(Plain())
+    with pytest.raises(ValueError, match=r"no reconstruct_proba, .*column 'kind'"):
+        detector.fit(mixed_rows(20, 0))
+
+
+def test_rows_that_differ_in_a_category_are_as_far_apart_as_random_numbers():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "number": rng.normal(size=4000) * 100,
+            "kind": pd.Categorical(rng.integers(0, 5, 4000)),
+        }
+    )
+    columns = Columns(table, "from_dtype").fit(table)
+    X = columns.encode(table, handle_unknown="error", estimator=None)
+    units, order = TableUnits(X, columns), rng.permutation(4000)
+    V = units.fill(X)
+    squares = units.sum_columns(np.square(V - V[order]))
+    np.testing.assert_allclose(squares[:, 0].mean(), 2, rtol=0.1)
+    np.testing.assert_allclose(squares[:, 1], 2 * (X[:, 1] != X[order, 1]))
+
+
+def test_surprise_of_a_category_is_minus_twice_its_log_probability():
+    X = np.array([[0.0], [1.0], [1.0], [2.0], [np.nan], [3.0]])
+    table = pd.DataFrame({"kind": pd.Categorical([0, 1, 1, 2])})
+    units = TableUnits(X[:4], Columns(table, "from_dtype").fit(table))
+    residuals = units.residuals(X, units.fill(X), np.zeros((1, 6, 3)))
+    # zero in units is how frequent the categories are
+    found = units.surprises(X, residuals)[0, :, 0]
+    expected = -2 * np.log([1 / 4, 1 / 2, 1 / 2, 1 / 4, 1, 1 / 5])
+    np.testing.assert_allclose(found, expected)
 
 
 # -- explanations ----------------------------------------------------------------------
