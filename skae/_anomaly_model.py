@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 
@@ -38,6 +39,10 @@ MOST_FOLDED, ENOUGH_UNSEEN = 50_000, 10_000
 # If more than this share of new rows will equal a training row that no other training
 # row equals, a row that equals one is not held to be that one.
 MOST_REPEATED = 0.01
+
+
+# Squares of residuals beyond this are all the same: float32 has room for them.
+MOST_SURPRISING = 1e30
 
 
 class Rows(NamedTuple):
@@ -172,10 +177,7 @@ class Restorer:
         self.units, self.columns, self.seed = units, columns, seed
         self.is_clean = detector.contamination == "auto"
         self.own = detector.estimator
-        self.of_categories = {
-            "categorical_features": detector.categorical_features,
-            "handle_unknown": detector.handle_unknown,
-        }
+        self.categorical_features = detector.categorical_features
         self.neighbors = neighbors_of(detector)
 
     def measures(self):
@@ -194,6 +196,7 @@ class Restorer:
         """Return how far values are from what is expected in units, as float32."""
         residuals = self.units.residuals(rows.numbers, V, expected)
         surprises = self.units.surprises(rows.numbers, residuals)
+        np.minimum(surprises, MOST_SURPRISING, out=surprises)
         return (self.units.directions(residuals) * surprises).astype(np.float32)
 
 
@@ -258,16 +261,24 @@ class OwnEstimator(Restorer):
         if getattr(self.estimator, "random_state", 0) is None:
             self.estimator.set_params(random_state=self.seed)
         if self.columns is not None:
-            self.estimator.set_params(**self.of_categories)
+            self.estimator.set_params(
+                categorical_features=self.categorical_features,
+                handle_unknown="ignore",  # unknown to all rows has been refused
+            )
         self.estimator.fit(rows.take(which).table)
 
     def with_likelihood(self, rows, V):
         """Return surprises, and the ELBO as one more column."""
-        table = rows.table
+        some, table = self._readable(rows)
         if self.columns is None:
             table = table.astype(np.float64, copy=False)
-        elbo = self.estimator.score_samples(table)[None, :, None]
-        return np.concatenate([self.surprises(rows, V), elbo], axis=2)
+        # what the estimator has not seen is missing to it: each is unlikely on its own
+        n_new = (~self._is_known(rows) & ~np.isnan(rows.numbers)).sum(axis=1)
+        elbo = n_new * np.log(self.units.least_probability)
+        if len(some):
+            elbo[some] += self.estimator.score_samples(table)
+        surprises = self.surprises(rows, V)
+        return np.concatenate([surprises, elbo[None, :, None]], axis=2)
 
     def surprises(self, rows, V):
         """Return how far values are from what is expected, (n_views, n_rows, ...).
@@ -275,7 +286,7 @@ class OwnEstimator(Restorer):
         Their signs are those of the residuals.
         """
         if self.columns is not None:
-            return self._surprises_of_table(*rows)[None].astype(np.float32)
+            return self._surprises_of_table(rows)[None]
         X, center, scale = self.units.restore(V), self.units.center, self.units.scale
         architecture = getattr(self.estimator, "module_", self.estimator)
         architecture = getattr(architecture, "architecture", None)
@@ -286,18 +297,50 @@ class OwnEstimator(Restorer):
             views = [self.estimator.reconstruct(X)]
         return self._surprises(rows, V, (np.stack(views) - center) / scale)
 
-    def _surprises_of_table(self, X, table):
+    def _surprises_of_table(self, rows):
         """Return the same of a table with categories."""
-        estimator = self.estimator
-        errors = estimator.reconstruction_error(table, per_feature=True)
-        probabilities = estimator.reconstruct_proba(table).values()
-        for j, own in zip(self.units.blocks, probabilities, strict=True):
-            errors[:, j] = self.units.surprise_of_category(X[:, j], own[None])[0]
-        restored = self.columns.encode(
-            estimator.reconstruct(table), handle_unknown="ignore", estimator=estimator
-        )
-        is_less = (restored > X) & ~self.columns.is_categorical
-        return np.where(is_less, -1.0, 1.0) * np.nan_to_num(errors)
+        X, estimator = rows.numbers, self.estimator
+        some, table = self._readable(rows)
+        result, is_less = np.zeros(X.shape), np.zeros(X.shape, dtype=bool)
+        probabilities = {}
+        if len(some):
+            errors = estimator.reconstruction_error(table, per_feature=True)
+            result[some] = np.nan_to_num(errors)
+            restored = self.columns.encode(
+                estimator.reconstruct(table),
+                handle_unknown="ignore",
+                estimator=estimator,
+            )
+            is_less[some] = (restored > X[some]) & ~self.columns.is_categorical
+            found = estimator.reconstruct_proba(table).values()
+            probabilities = dict(zip(self.units.blocks, found, strict=True))
+        for j, block in self.units.blocks.items():
+            # the estimator knows the categories of the rows it was fitted to
+            of_all = np.zeros((len(X), block.stop - block.start))
+            if j in probabilities:
+                of_all[np.ix_(some, self._places(j))] = probabilities[j]
+            result[:, j] = self.units.surprise_of_category(X[:, j], of_all[None])[0]
+        return np.where(is_less, -1.0, 1.0) * result
+
+    def _readable(self, rows):
+        """Return the numbers of the rows that say something to the estimator, and them.
+
+        Rows do not that have only missing values, and categories it has not seen.
+        """
+        some = np.flatnonzero(self._is_known(rows).any(axis=1))
+        return some, rows.take(some).table
+
+    def _is_known(self, rows):
+        """Return which values the estimator takes for known ones."""
+        is_known = ~np.isnan(rows.numbers)
+        for j in self.units.blocks:
+            is_known[:, j] = np.isin(rows.numbers[:, j], self._places(j))
+        return is_known
+
+    def _places(self, j):
+        """Return where the estimator's categories are among those of all rows."""
+        known = pd.Index(self.columns.categories[j])
+        return known.get_indexer(pd.Index(self.estimator.categories_[j]))
 
 
 def neighbors_of(detector):

@@ -422,12 +422,14 @@ def offset_for(p_value, calibration):
 def offset_of_share(share, calibration):
     """Return the score below which a share of new rows is expected, by sorted scores.
 
-    The calibration rows are below it in the same share, so far as that can be.
+    The calibration rows are below it in the same share; of those that are tied where it
+    is, none are.
     """
     n_below = rank_of(share, calibration)
-    if n_below == 0:
-        return float(calibration[0])
-    return float(np.nextafter(calibration[n_below - 1], np.inf))
+    if n_below in (0, len(calibration)):
+        return float(calibration[max(n_below - 1, 0)])
+    last, next_ = calibration[n_below - 1 : n_below + 1]
+    return float(last if last == next_ else np.nextafter(last, next_))
 
 
 def rank_of(share, calibration):

@@ -13,6 +13,7 @@ from skae import (
     AutoencoderOutlierDetector,
     AutoencoderTransformer,
     VAETransformer,
+    _anomaly_model,
 )
 from skae._sklearn import check_feature_names, check_n_features, get_feature_names
 from skae._validation import check_rows
@@ -131,6 +132,14 @@ class ImageVAE(ImageRows, VAETransformer):
     """For `image_shape`."""
 
 
+class QuickDetector(AutoencoderOutlierDetector):
+    """With few steps of the default estimator."""
+
+    def fit(self, X, y=None):
+        with mock.patch.object(_anomaly_model, "STEPS", 10):
+            return super().fit(X)
+
+
 SHARED = {
     "default": {},
     "linear": {"architecture": MLP(())},
@@ -215,6 +224,15 @@ DETECTOR = {
         "estimator": AutoencoderTransformer(2, max_epochs=3),
         "contamination": 0.1,
     },
+    "categories": CATEGORIES
+    | {"estimator": AutoencoderTransformer(2, max_epochs=3), "cv": 2},
+}
+
+# with the default estimator
+DEFAULT_DETECTOR = {
+    "default": {"cv": 2},
+    "default, few outliers": {"cv": 2, "contamination": 0.1},
+    "default, categories": CATEGORIES | {"cv": 2},
 }
 
 
@@ -255,6 +273,10 @@ def estimator_configurations():
     detectors = {
         f"Detector, {name}": AutoencoderOutlierDetector(**parameters)
         for name, parameters in DETECTOR.items()
+    }
+    detectors |= {
+        f"Detector, {name}": QuickDetector(**parameters)
+        for name, parameters in DEFAULT_DETECTOR.items()
     }
     return named | imputers | detectors
 

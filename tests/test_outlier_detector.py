@@ -338,6 +338,30 @@ def test_estimators_are_given_the_table_itself(estimator):
     assert np.isfinite(detector.score_samples(X)).all()
 
 
+@pytest.mark.parametrize(
+    "estimator", [LINEAR, VAETransformer(2, architecture=MLP(()), max_epochs=1)]
+)
+def test_category_of_one_row_is_unknown_to_the_model_that_scores_it(estimator):
+    X = mixed_rows(60, 0)
+    X["rare"] = pd.Categorical(["single"] + ["often"] * 59)
+    detector = AutoencoderOutlierDetector(estimator, cv=2, random_state=0).fit(X)
+    scores = detector.score_samples(X)
+    assert (scores < scores[0]).sum() <= 1
+    assert detector.explain(X).loc[0].idxmax() == "rare"
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "estimator", [LINEAR, VAETransformer(2, architecture=MLP(()), max_epochs=1)]
+)
+def test_rows_of_unknown_categories_alone_are_the_strangest(estimator):
+    X = pd.DataFrame({"kind": pd.Categorical([*"ab" * 20, *"cdefgh"])})
+    estimator = clone(estimator).set_params(n_components=1)
+    detector = AutoencoderOutlierDetector(estimator, cv=2, random_state=0).fit(X)
+    scores = detector.score_samples(X)
+    assert scores[40:].max() < scores[:40].min()
+
+
 def test_estimator_without_categories_is_refused_with_a_way_out():
     class Plain:
         def fit(self, X):
