@@ -24,7 +24,7 @@ FLOORS = [
     ],
     ["architectures", "likelihoods", "corruptions", "penalties", "_columns"],
     ["_modules"],
-    ["_training"],
+    ["_training", "_table_units"],
     ["_parameters"],
     ["_setup", "model_selection"],
     ["_fit_run", "_generation"],

@@ -3,6 +3,7 @@
     python examples/benchmarks/anomalies.py                 # 22 tables, 5 seeds: hours
     python examples/benchmarks/anomalies.py --seeds 1 --most-rows 5000
     python examples/benchmarks/anomalies.py --protocol contaminated
+    python examples/benchmarks/anomalies.py --pyod --seeds 1 --most-rows 10000
     python examples/benchmarks/anomalies.py --quick         # seconds: does it run?
 
 The protocols are those of DTE [1]_, on tables of ADBench [2]_: columns are standardised
@@ -17,7 +18,8 @@ than 1,000 are drawn up to so many with replacement.
 Figures are areas under the curves of ROC and of precision and recall, in %, the mean
 over seeds. Nearest neighbours are those of the paper, by the fifth distance, and must
 agree with its figures; published ones are read from dte_semi_aucroc.csv and the like
-in the folder `--published`, if there is one.
+in the folder `--published`, if there is one. With `--pyod` the autoencoder and the VAE
+of PyOD [3]_ join in, with their default numbers of epochs and with 100.
 
 Tables are read from the folder adbench in the folder that the environment variable
 SKAE_DATA names, or in ../shared/data beside the repository. With --quick it is
@@ -29,12 +31,15 @@ References
    arXiv:2305.18593.
 .. [2] S. Han et al., "ADBench: Anomaly Detection Benchmark", NeurIPS 2022,
    arXiv:2206.09426.
+.. [3] Y. Zhao, Z. Nasrullah, Z. Li, "PyOD: A Python Toolbox for Scalable Outlier
+   Detection", JMLR 20, 2019, arXiv:1901.01588.
 """
 
 import argparse
 import csv
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -113,10 +118,28 @@ def forest(X_train, X_test, seed, protocol):
     return -isolation.score_samples(X_test)
 
 
+def of_pyod(name, n_epochs, X_train, X_test, seed, protocol):
+    """Return the strangeness of test rows by a network of PyOD."""
+    from pyod.models.auto_encoder import AutoEncoder
+    from pyod.models.vae import VAE
+
+    kind = {"AutoEncoder": AutoEncoder, "VAE": VAE}[name]
+    epochs = {} if n_epochs is None else {"epoch_num": n_epochs}
+    model = kind(random_state=seed, verbose=0, **epochs)
+    return model.fit(X_train).decision_function(X_test)
+
+
 METHODS = {
     "AutoencoderOutlierDetector": ours,
     "nearest neighbours": nearest,
     "IsolationForest": forest,
+}
+
+OF_PYOD = {
+    "PyOD AutoEncoder": partial(of_pyod, "AutoEncoder", None),
+    "PyOD AutoEncoder, 100 epochs": partial(of_pyod, "AutoEncoder", 100),
+    "PyOD VAE": partial(of_pyod, "VAE", None),
+    "PyOD VAE, 100 epochs": partial(of_pyod, "VAE", 100),
 }
 
 
@@ -125,7 +148,8 @@ def measure(tables, arguments):
     figures = {}
     for name, X, y in tables:
         figures[name] = {}
-        for method, function in METHODS.items():
+        methods = METHODS | (OF_PYOD if arguments.pyod else {})
+        for method, function in methods.items():
             runs = []
             for seed in range(arguments.seeds):
                 parts = split(X, y, seed, arguments.protocol, arguments.most_rows)
@@ -222,6 +246,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--most-rows", type=int, default=MOST_ROWS)
     parser.add_argument("--tables", nargs="+", help="names, as 14_glass; default: all")
+    parser.add_argument("--pyod", action="store_true", help="its networks too")
     parser.add_argument("--published", type=Path, default=Path("published"))
     parser.add_argument("--quick", action="store_true", help="tiny: does it run?")
     arguments = parser.parse_args()
