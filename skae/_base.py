@@ -43,6 +43,7 @@ from skae._validation import (
     has_holes,
     refuse_empty_columns,
 )
+from skae._weights import check_weights, drop_weightless
 from skae.architectures import Architecture
 from skae.likelihoods import PerColumn
 
@@ -126,7 +127,7 @@ class BaseAutoencoder(
     # -- training --------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Train the network on X.
 
         Parameters
@@ -138,6 +139,10 @@ class BaseAutoencoder(
             may have categories, see `categorical_features`.
         y : Ignored
             Not used, present for API consistency.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            How much each row counts, at least 0; None for 1 each. Weight 2 counts as
+            the row twice, 0 as the row absent. Of weights that are not whole, or large
+            (100 on average, and 100,000 together), only the proportions matter.
 
         Returns
         -------
@@ -154,11 +159,11 @@ class BaseAutoencoder(
             If training ran out of memory, that of the device included.
         """
         resume = self.warm_start and self.__sklearn_is_fitted__()
-        return self._fit(X, y, resume=resume, streaming=False)
+        return self._fit(X, y, sample_weight, resume=resume, streaming=False)
 
     @AbsentWhileStoppingEarly
     @with_callbacks
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X, y=None, sample_weight=None):
         """Train the network for one pass over X, going on from where it is.
 
         The first call fixes the scaling, `n_components_` and the start from its X.
@@ -171,6 +176,8 @@ class BaseAutoencoder(
             Rows, as in `fit`.
         y : Ignored
             Not used, present for API consistency.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            How much each row counts, as in `fit`.
 
         Returns
         -------
@@ -182,10 +189,12 @@ class BaseAutoencoder(
         ValueError
             If `early_stopping=True`, or as in `fit`.
         """
-        return self._fit(X, y, resume=self.__sklearn_is_fitted__(), streaming=True)
+        resume = self.__sklearn_is_fitted__()
+        return self._fit(X, y, sample_weight, resume=resume, streaming=True)
 
-    def _fit(self, X, y, *, resume, streaming):
+    def _fit(self, X, y, sample_weight, *, resume, streaming):
         check_parameters(self)
+        X, weights = drop_weightless(X, check_weights(sample_weight, X))
         columns, table = self._columns_of(X, resume), X
         if columns is None:
             X, names = self._check_training_rows(X, resume)
@@ -194,7 +203,7 @@ class BaseAutoencoder(
             X, names = self._check_training_table(X, columns, resume)
         run = FitRun(
             self, X, names, resume=resume, streaming=streaming, columns=columns,
-            table=table,
+            table=table, weights=weights,
         )  # fmt: skip
         context = self._init_callback_context(max_subtasks=run.most_epochs)
         context.call_on_fit_task_begin(estimator=self, X=table, y=y)

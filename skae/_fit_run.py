@@ -34,15 +34,28 @@ class FitRun:
         What the columns are, where they have laws of their own.
     table : object, default=None
         What callbacks are shown for X; None for X itself.
+    weights : ndarray of shape (n_samples,) or None, default=None
+        Weights of the rows, above 0.
     """
 
     def __init__(
-        self, estimator, X, names, *, resume, streaming, columns=None, table=None
+        self,
+        estimator,
+        X,
+        names,
+        *,
+        resume,
+        streaming,
+        columns=None,
+        table=None,
+        weights=None,
     ):
         self.estimator, self.X, self.names = estimator, X, names
         self.columns, self.table = columns, X if table is None else table
         self.seed = draw_seed(estimator.random_state)
-        self.rows = split_rows(estimator, X, streaming=streaming, seed=self.seed)
+        self.rows = split_rows(
+            estimator, X, streaming=streaming, seed=self.seed, weights=weights
+        )
         self.plan = plan_training(estimator, self.rows, streaming=streaming)
         self.skorch_callbacks = _training.check_skorch_callbacks(
             estimator.callbacks, self.plan
@@ -109,7 +122,9 @@ class FitRun:
         return net
 
     def _attributes(self, net, record):
+        numbers = self.rows.rejoined().numbers(resolution=1)
+        X = self.X if numbers is None else self.X[numbers]
         attributes = self.estimator._fitted_attributes(
-            net, self.X, self.names, self.seed, record
+            net, X, self.names, self.seed, record
         )
         return attributes | {"_columns": self.columns}

@@ -19,6 +19,7 @@ from skae._parameters import (
 from skae._random import Rng
 from skae._sklearn import Integral
 from skae._validation import has_holes
+from skae._weights import weighted_entries
 
 # `n_components=None` takes the size at which PCA explains this share, up to a most.
 AUTO_SHARE, AUTO_MOST = 0.95, 64
@@ -54,9 +55,12 @@ ROWS_OF_START = 1024
 AUTO_BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 16, 16, 256
 
 
-def split_rows(estimator, X, *, streaming, seed):
+def split_rows(estimator, X, *, streaming, seed, weights=None):
     """Return the `TrainingRows` of X: which to train on, which to validate on."""
-    n_samples, demanded = len(X), demands_early_stopping(estimator)
+    entries, weights = weighted_entries(X, weights)
+    holes = has_holes(X)
+    whole = _training.TrainingRows(X, entries, None, holes, weights)
+    n_samples, demanded = whole.n_train, demands_early_stopping(estimator)
     n_valid = _n_held_out(estimator.validation_fraction, n_samples)
     if demanded and not 0 < n_valid < n_samples:
         raise ValueError(
@@ -67,11 +71,20 @@ def split_rows(estimator, X, *, streaming, seed):
         )
     wanted = estimator.early_stopping == "auto" and n_valid >= FEWEST_VALIDATION_ROWS
     if streaming or not (demanded or wanted):
-        return _training.TrainingRows(X, None, None, has_holes(X))
+        return whole
     numbers = np.arange(n_samples, dtype=np.int32)  # half the memory of the usual int64
     order = np.random.RandomState(seed).permutation(numbers)
     train, valid = np.sort(order[n_valid:]), np.sort(order[:n_valid])
-    return _training.TrainingRows(X, train, valid, has_holes(X))
+    if entries is None:
+        return _training.TrainingRows(X, train, valid, holes)
+    parts = [whole._replace(train=entries[part]) for part in (train, valid)]
+    if weights is not None:
+        parts = [
+            part._replace(weights=weights[own])
+            for part, own in zip(parts, (train, valid), strict=True)
+        ]
+    # a pass without training sees the same rows each time
+    return parts[0]._replace(valid=parts[1].numbers(), whole=whole)
 
 
 def _n_held_out(fraction, n_samples):
@@ -87,7 +100,7 @@ def is_refit_due(estimator, rows):
     if rows.valid is None:
         return False
     if isinstance(estimator.refit, str):
-        return len(rows.X) <= MOST_REFIT_ROWS
+        return rows.rejoined().n_train <= MOST_REFIT_ROWS
     return bool(estimator.refit)
 
 
@@ -188,14 +201,15 @@ def start_table_module(estimator, rows, n_components, columns, *, seed):
     """Return a new module for columns that have laws of their own, at its start."""
     law = resolve_likelihood(estimator, columns)
     view = _modules.ExpandedRows(rows.X, _modules.Layout(law))
-    statistics = _modules.column_statistics(view, rows.train)
+    numbers = rows.numbers()
+    statistics = _modules.column_statistics(view, numbers)
     law = law.fitted_to(statistics)
     scaler = fit_table_scaler(estimator, law, statistics)
     start = None
     if estimator.init == "pca" or not isinstance(n_components, Integral):
         n_components, start = _modules.mixed_start(
             view,
-            rows.train,
+            numbers,
             scaler,
             law,
             variances=np.square(statistics.std / scaler.scale.numpy()),
@@ -215,7 +229,7 @@ def start_table_module(estimator, rows, n_components, columns, *, seed):
     if estimator.init == "pca":
         module.start_at_mixed(start)
         few = slice(ROWS_OF_START)
-        some = rows.X[few] if rows.train is None else rows.X[rows.train[few]]
+        some = rows.X[few] if numbers is None else rows.X[numbers[few]]
         module.shrink_start(*module.open_rows(_training.as_tensor(some)))
     return module
 
@@ -238,7 +252,7 @@ def fit_table_scaler(estimator, law, statistics):
 
 def fit_scaler(estimator, rows):
     """Return the scaler of the training rows."""
-    statistics = cache(partial(_modules.column_statistics, rows.X, rows.train))
+    statistics = cache(partial(_modules.column_statistics, rows.X, rows.numbers()))
     likelihood = resolve_likelihood(estimator)
     scaling = resolve_scaling(estimator, likelihood, statistics)
     scaler = _modules.Scaler(rows.X.shape[1]).fit(statistics(), scaling)
@@ -248,7 +262,9 @@ def fit_scaler(estimator, rows):
 def find_axes(estimator, rows, scaler, *, seed):
     """Return the principal axes of the training rows that the estimator may need."""
     n_axes = _n_axes(estimator.n_components)
-    return _modules.principal_axes(rows.X, rows.train, scaler, n_axes=n_axes, seed=seed)
+    return _modules.principal_axes(
+        rows.X, rows.numbers(), scaler, n_axes=n_axes, seed=seed
+    )
 
 
 def _n_axes(n_components):

@@ -2,6 +2,7 @@
 
 from numbers import Integral, Real
 
+from sklearn.utils import _safe_indexing as take_rows
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -27,6 +28,7 @@ __all__ = [
     "check_n_features",
     "check_sample_weight",
     "get_feature_names",
+    "take_rows",
     "validate_parameters",
 ]
 

@@ -2,10 +2,18 @@
 
 import numpy as np
 
-from skae._sklearn import check_sample_weight
+from skae._sklearn import check_sample_weight, take_rows
 
 # Numbers per chunk of a pass over X: 1 MB of float64 stays in cache.
 CHUNK_CELLS = 2**17
+
+
+# Whole weights are rows that are repeated, if that makes no more than so many of each
+# row on average, or so many altogether.
+MOST_REPEATS, FEW_ENTRIES = 100, 100_000
+
+# Rows with other weights stand in a list as often as these say, of so many for each.
+RESOLUTION = 4
 
 
 def check_weights(sample_weight, X):
@@ -37,8 +45,65 @@ def drop_weightless(X, weights):
     """Return X and its weights without the rows of weight 0; X itself if none is."""
     if weights is None or weights.all():
         return X, weights
-    present = weights > 0
-    return X[present], weights[present]
+    present = np.flatnonzero(weights > 0)
+    return take_rows(X, present), weights[present]
+
+
+def weighted_entries(X, weights=None):
+    """Return a list of rows, equal ones among them, that stands for X with weights.
+
+    It is the same for a table with whole weights and for one with rows repeated as
+    often, in any order. Of other weights only the proportions matter.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Rows of numbers.
+    weights : ndarray of shape (n_samples,) or None, default=None
+        Weights above 0; None for 1 each.
+
+    Returns
+    -------
+    rows : ndarray of int of shape (n_entries,) or None
+        Row numbers. None for the rows of X as they are: if no two are equal, and each
+        counts once.
+    weights : ndarray of shape (n_entries,) or None
+        How much each entry counts; None if all count alike. A row of more than the
+        mean weight has several entries, none of which counts more than that.
+    """
+    if weights is not None and (weights == 1).all():
+        weights = None
+    rows, counts = canonical_rows(X, weights)
+    if weights is None and len(rows) == len(X):
+        return None, None
+    mean, most = counts.mean(), max(FEW_ENTRIES, MOST_REPEATS * len(rows))
+    if counts.sum() <= most and (counts == np.round(counts)).all():
+        return np.repeat(rows, counts.astype(np.int64)), None
+    repeats = np.ceil(counts / mean).astype(np.int64)
+    return np.repeat(rows, repeats), np.repeat(counts / mean / repeats, repeats)
+
+
+def systematic(weights, n_draws, offset=0.5):
+    """Return positions, each as often as its share of the weights says, rounded.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n,)
+        Above 0.
+    n_draws : int
+        Length of the list.
+    offset : float, default=0.5
+        In [0, 1). Over all offsets each has exactly its share [1]_.
+
+    References
+    ----------
+    .. [1] W. Madow, L. Madow, "On the Theory of Systematic Sampling", Annals of
+       Mathematical Statistics 15, 1944, doi:10.1214/aoms/1177731312.
+    """
+    edges = np.cumsum(weights)
+    edges *= n_draws / edges[-1]
+    positions = np.searchsorted(edges, np.arange(n_draws) + offset, side="right")
+    return np.minimum(positions, len(weights) - 1)
 
 
 def canonical_rows(X, weights=None):

@@ -1028,11 +1028,23 @@ def test_y_is_ignored(cls, y):
 
 @BOTH
 @pytest.mark.parametrize("door", ["fit", "partial_fit"])
-def test_sample_weight_is_refused_by_the_signature(cls, door):
+@pytest.mark.parametrize(
+    ("weights", "match"),
+    [
+        (np.zeros(N_ROWS), "sample_weight is 0 for all 40 rows"),
+        (np.full(N_ROWS, -1.0), "Negative values in data passed to `sample_weight`"),
+        (np.full(N_ROWS, np.nan), "sample_weight contains NaN"),
+        (np.full(N_ROWS, np.inf), "sample_weight contains infinity"),
+        (np.ones(N_ROWS - 1), r"sample_weight.*39.*40|inconsistent"),
+        (np.ones((N_ROWS, 2)), "Sample weights must be 1D array or scalar"),
+        (["heavy"] * N_ROWS, "could not convert string to float: 'heavy'"),
+    ],
+    ids=["zero", "negative", "nan", "inf", "length", "shape", "text"],
+)
+def test_bad_sample_weight_is_refused(cls, door, weights, match):
     estimator = make(cls)
-    match = "unexpected keyword argument 'sample_weight'"
-    with unchanged(estimator), pytest.raises(TypeError, match=match):
-        getattr(estimator, door)(TABLE, sample_weight=np.ones(N_ROWS))
+    with unchanged(estimator), pytest.raises(ValueError, match=match):
+        getattr(estimator, door)(TABLE, sample_weight=weights)
 
 
 @BOTH

@@ -35,8 +35,10 @@ class FillingModule(RestoringModule):
 
     def start_at_rows(self, rows):
         """Make the network fill holes with their mean by the law of `TrainingRows`."""
-        some = spread_rows(rows.n_train)
-        X = rows.X[some if rows.train is None else rows.train[some]]
+        numbers = rows.numbers()
+        if numbers is None:
+            numbers = np.arange(len(rows.X))
+        X = rows.X[numbers[spread_rows(len(numbers))]]
         U = self.scaler(torch.from_numpy(X.astype(np.float64)), torch.float64)
         self.encoder.start_at(U, *self._line())
 

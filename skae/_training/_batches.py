@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from skae._modules._scaler import CHUNK_CELLS
+from skae._weights import systematic
 
 # Rows in network space that take at most this many bytes are kept, so that they are
 # scaled once instead of once an epoch.
@@ -31,12 +32,15 @@ class NetworkRows:
         Which of them; None for all.
     has_holes : bool, default=False
         Whether there may be NaN among them.
+    weights : ndarray of shape (n_rows,) or None, default=None
+        How often each should be seen in comparison; None if all are alike.
     """
 
-    def __init__(self, X, module, device, rows=None, *, has_holes=False):
+    def __init__(self, X, module, device, rows=None, *, has_holes=False, weights=None):
         self.X = _moved(as_tensor(X), device)
         self.rows = None if rows is None else torch.from_numpy(rows)
         self.module, self.device, self.has_holes = module, device, has_holes
+        self.weights = weights
         self.kept = None
         width = X.shape[1] if module.layout is None else module.n_features
         if len(self) * width * module.dtype.itemsize <= KEPT_BYTES:
@@ -62,7 +66,10 @@ class NetworkRows:
         of_each = self.module.layout is not None
         if not (of_each or self.module.scaler.is_identity):
             return 1.0  # that is what the scaler is for
-        some = np.linspace(0, len(self) - 1, min(len(self), SPREAD_ROWS))
+        n_some = min(len(self), SPREAD_ROWS)
+        some = np.linspace(0, len(self) - 1, n_some)
+        if self.weights is not None:
+            some = systematic(self.weights, n_some)
         U, _ = self.open(self.take(torch.from_numpy(some.astype(np.int32))))
         variances = U.var(dim=0, correction=0)
         return variances.sqrt() if of_each else variances.mean().sqrt().item()
@@ -106,7 +113,9 @@ class TensorBatches:
 
     A batch is the rows with their holes filled, and which entries are known, None if
     all are. Batch sizes differ by one at most, so no batch is too small for batch
-    normalisation and no row is dropped.
+    normalisation and no row is dropped. Of rows with weights a pass has as many as
+    there are, each as often as its weight says, which is once or not at all for most:
+    another choice at each pass, so that in the long run it is exactly as often.
 
     Parameters
     ----------
@@ -132,10 +141,14 @@ class TensorBatches:
 
     def order(self):
         """Return the positions of all rows in the order of a new pass."""
-        n_rows = len(self.dataset)
-        return (
-            torch.arange(n_rows) if self.rng is None else self.rng.permutation(n_rows)
-        )
+        n_rows, weights = len(self.dataset), self.dataset.weights
+        if self.rng is None:
+            return torch.arange(n_rows)
+        order = self.rng.permutation(n_rows)
+        if weights is None:
+            return order
+        offset = self.rng.uniform_like(torch.empty(1, dtype=torch.float64)).item()
+        return torch.from_numpy(systematic(weights, n_rows, offset))[order]
 
     def __iter__(self):
         for U in self.dataset.batches(self.order(), len(self)):

@@ -228,7 +228,7 @@ class AutoencoderNet(NeuralNet):
                 NetworkRows, X.X, self.module_, device, has_holes=X.has_holes
             )
             valid = None if X.valid is None else rows(X.valid)
-            self.datasets_ = rows(X.train), valid
+            self.datasets_ = rows(X.train, weights=X.weights), valid
         return self.datasets_
 
     # -- one epoch, one step ---------------------------------------------------

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skae._weights import RESOLUTION, systematic
+
 
 class TrainingRows(NamedTuple):
     """X with the rows to train on and the rows to validate on."""
@@ -13,15 +15,29 @@ class TrainingRows(NamedTuple):
     train: np.ndarray | None  # row numbers, None for all rows
     valid: np.ndarray | None  # row numbers, None for no validation
     has_holes: bool = False  # whether X has NaN
+    weights: np.ndarray | None = None  # of the rows to train on, None if all are alike
+    whole: "TrainingRows | None" = None  # with none held out, None if that is X
 
     def rejoined(self):
         """Return these rows with none held out."""
-        return self._replace(train=None, valid=None)
+        if self.valid is None:
+            return self
+        return self.whole or self._replace(train=None, valid=None)
 
     @property
     def n_train(self):
         """How many rows there are to train on."""
         return len(self.X) if self.train is None else len(self.train)
+
+    def numbers(self, resolution=RESOLUTION):
+        """Return row numbers to train on, each as often as its weight says.
+
+        None for all rows of X once. The list is so many times as long as there are
+        rows, if these have weights.
+        """
+        if self.weights is None:
+            return self.train
+        return self.train[systematic(self.weights, resolution * len(self.weights))]
 
 
 @dataclass(frozen=True)
