@@ -35,7 +35,7 @@ def check_weights(sample_weight, X):
     )
     if not weights.any():
         raise ValueError(
-            f"sample_weight is 0 for all {len(weights)} rows, and a row of weight 0 "
+            f"sample_weight is zero for all {len(weights)} rows, and a row of weight 0 "
             "counts as absent; give one row at least a positive weight"
         )
     return weights

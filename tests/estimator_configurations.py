@@ -88,10 +88,11 @@ class UnitRange(Preparing):
 
 
 class ImageRows(Preparing):
-    """Rows as wide as `IMAGE_SHAPE` says, empty on the right."""
+    """Rows as wide as `IMAGE_SHAPE` says, cut off or empty on the right."""
 
     def _prepare(self, X):
-        return np.pad(X, ((0, 0), (0, np.prod(IMAGE_SHAPE) - X.shape[1])))
+        n_pixels = np.prod(IMAGE_SHAPE)
+        return np.pad(X[:, :n_pixels], ((0, 0), (0, max(0, n_pixels - X.shape[1]))))
 
 
 class UnitRangeAutoencoder(UnitRange, AutoencoderTransformer):

@@ -1031,7 +1031,7 @@ def test_y_is_ignored(cls, y):
 @pytest.mark.parametrize(
     ("weights", "match"),
     [
-        (np.zeros(N_ROWS), "sample_weight is 0 for all 40 rows"),
+        (np.zeros(N_ROWS), "sample_weight is zero for all 40 rows"),
         (np.full(N_ROWS, -1.0), "Negative values in data passed to `sample_weight`"),
         (np.full(N_ROWS, np.nan), "sample_weight contains NaN"),
         (np.full(N_ROWS, np.inf), "sample_weight contains infinity"),

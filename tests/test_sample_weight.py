@@ -282,7 +282,7 @@ def test_weights_are_routed_as_metadata():
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        (np.zeros(40), "sample_weight is 0 for all 40 rows"),
+        (np.zeros(40), "sample_weight is zero for all 40 rows"),
         (np.full(40, -1.0), "[Nn]egative"),
         (np.full(40, np.nan), "NaN"),
         (np.ones(39), "sample_weight"),
