@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae import _training
 from skae._availability import AbsentWhileStoppingEarly
 from skae._code_density import choose_rows
-from skae._columns import Columns, as_table, has_category_dtypes
+from skae._columns import Columns, as_table, declares_categories
 from skae._device import resolve_device
 from skae._fit_run import FitRun
 from skae._generation import GenerationMixin
@@ -230,11 +230,7 @@ class BaseAutoencoder(
             return self._columns
         features = self.categorical_features
         per_column = isinstance(getattr(self, self._likelihood_parameter), PerColumn)
-        if isinstance(features, str):
-            declared = has_category_dtypes(X)
-        else:
-            declared = features is not None and len(features) > 0
-        if not (declared or per_column):
+        if not (declares_categories(X, features) or per_column):
             return None
         columns = Columns(as_table(X), features).fit(X)
         check_is_table(self, columns)

@@ -17,6 +17,12 @@ MIDDLE, LEAST_WIDTH = (0.1, 0.9), 0.05
 IN_DEVIATIONS = 2.56
 
 
+import os
+OPT = dict(kv.split("=") for kv in os.environ.get("OPT", "").split(",") if kv)
+def opt(name, default):
+    return type(default)(OPT.get(name, default))
+
+
 class FillingModule(RestoringModule):
     """A restorer whose rows have holes, which it is shown.
 
@@ -29,15 +35,21 @@ class FillingModule(RestoringModule):
     """
 
     def _build_networks(self):
-        network = self.architecture.build_restorer(self.n_features, self.rng)
-        self.encoder = FillingPath(self.n_features, network, self.rng)
+        n_more = 0
+        if self.layout is not None:
+            n_more = self.layout.n_numbers * opt("bins", 16)
+        network = self.architecture.build_restorer(self.n_features, self.rng, n_more)
+        self.encoder = FillingPath(self.n_features, network, self.rng, self.layout)
         self.decoder = nn.Identity()
 
     def start_at_rows(self, rows):
         """Make the network fill holes with their mean by the law of `TrainingRows`."""
         some = spread_rows(rows.n_train)
         X = rows.X[some if rows.train is None else rows.train[some]]
-        U = self.scaler(torch.from_numpy(X.astype(np.float64)), torch.float64)
+        X = torch.from_numpy(X.astype(np.float64))
+        if self.layout is not None:
+            X = self.layout.expand(X)
+        U = self.scaler(X, torch.float64)
         self.encoder.start_at(U, *self._line())
 
     def corrupt(self, U, rng, known=None):
@@ -60,9 +72,21 @@ class FillingModule(RestoringModule):
         U = self.to_network_space(X)
         return U, (~U.isnan()).to(U.dtype)
 
+    # -- inference, in the units of X ------------------------------------------
+
+    def inverse_transform(self, Z):
+        """Return codes Z as rows in the units of X, of categories the positions."""
+        return Z if self.layout is None else self.layout.collapse(Z)
+
+    def category_probabilities(self, X):
+        """Return the entries (n_rows, n_features) of the means: probabilities."""
+        return self.transform(X)
+
     def rescaled_errors(self, X):
         """Return every entry's squared error in network space, 0 in holes."""
-        return super().rescaled_errors(X).nan_to_num(0.0)
+        U, _ = self.open_rows(X)
+        errors = (U - self._mean(self.encode(U))).square().nan_to_num(0.0)
+        return errors if self.layout is None else self.layout.sum_columns(errors)
 
 
 class FillingPath(nn.Module):
@@ -78,14 +102,19 @@ class FillingPath(nn.Module):
         Source of noise.
     """
 
-    def __init__(self, n_features, network, rng):
+    def __init__(self, n_features, network, rng, layout=None):
         super().__init__()
+        self.layout = layout
+        self.n_bins = opt("bins", 16)
+        if layout is not None:
+            self.register_buffer("edges", torch.zeros(layout.n_numbers, self.n_bins + 1))
         self.law, self.network = JointNormal(n_features), network
         self.register_buffer("middle", torch.zeros(n_features))
         self.register_buffer("width", torch.ones(n_features))
         self.register_buffer("gain", torch.ones(n_features))
         self.register_buffer("bias", torch.zeros(n_features))
-        of_network = footprint(network, 3 * n_features, rng)
+        n_more = 0 if layout is None else layout.n_numbers * self.n_bins
+        of_network = footprint(network, 3 * n_features + n_more, rng)
         self.footprint = Footprint(
             of_network.n_operations + n_features**3 // 6,
             max(of_network.widest, n_features),
@@ -97,20 +126,49 @@ class FillingPath(nn.Module):
         To what is known nothing is added if it is sure to be right.
         """
         with torch.no_grad():
-            holes, filled = U.isnan(), self.law(U)
+            holes = U.isnan()
+            if self.layout is not None and not opt("law", 1):
+                filled = torch.where(holes, self.law.mean.to(U), U)
+            else:
+                filled = self.law(U)
         # values far out would drown the others but for a second scale
         robust = ((filled - self.middle) / self.width).asinh()
         near = self.law.standardise(filled)
         shown = torch.cat([robust, near, holes.to(U.dtype)], dim=1)
+        if self.layout is not None:
+            shown = torch.cat([shown, self._binned(filled)], dim=1)
         added = self.network(shown)
         if keeps_known:
             added = added * holes
+        if self.layout is not None:
+            return self._start(filled) + added
         return self.gain * filled + self.bias + added
+
+    def _binned(self, filled):
+        n = self.layout.n_numbers
+        u = filled[:, :n, None]
+        low, high = self.edges[:, :-1].to(u), self.edges[:, 1:].to(u)
+        t = ((u - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
+        return t.flatten(1)
+
+    def _start(self, filled):
+        result = self.gain * filled + self.bias
+        least = opt("least", 0.01)
+        for where, part in self.layout.blocks:
+            if part.codes is None:
+                continue
+            own = filled[:, where]
+            if part.width == 1:
+                p = own.clamp(least, 1 - least)
+                result[:, where] = p.log() - (-p).log1p()
+            else:
+                result[:, where] = own.clamp(min=least).log()
+        return result
 
     def start_at(self, U, gain, bias):
         """Fit the law to rows U; the output is `gain * filled row + bias`."""
         self.law.fit(U)
-        self.gain.fill_(gain)
+        self.gain.copy_(torch.as_tensor(gain))
         self.bias.copy_(torch.from_numpy(bias))
         U = U.where(~U.isnan().all(dim=0), 0.0)  # what only held-out rows know
         low, middle, high = (
@@ -119,4 +177,15 @@ class FillingPath(nn.Module):
         )
         self.middle.copy_(middle)
         self.width.copy_((high - low).clamp(min=LEAST_WIDTH) / IN_DEVIATIONS)
+        if self.layout is not None:
+            n = self.layout.n_numbers
+            numbers = U[:, :n].numpy()
+            q = np.nanquantile(numbers, np.linspace(0, 1, self.n_bins + 1), axis=0)
+            for j in range(n):
+                v = np.unique(numbers[:, j][~np.isnan(numbers[:, j])])
+                if len(v) <= self.n_bins + 1:
+                    q[:, j] = np.concatenate([v, np.full(self.n_bins + 1 - len(v), v[-1])])
+            self.edges.copy_(torch.from_numpy(q.T))
+            cat = torch.arange(U.shape[1]) >= n
+            self.middle[cat], self.width[cat] = 0.0, 1.0
         zero_output(self.network)

@@ -54,7 +54,7 @@ class RestoringMLP(MLP):
             dropout=dropout,
         )
 
-    def build_restorer(self, n_features, rng):
+    def build_restorer(self, n_features, rng, n_more=0):
         """Return the network that says what to add to filled rows."""
         sizes = tuple(self.hidden_layer_sizes)
-        return self._build(3 * n_features, sizes, n_features, rng)
+        return self._build(3 * n_features + n_more, sizes, n_features, rng)
