@@ -215,7 +215,8 @@ class Columns:
         if self.library is None:
             return self.values(rows)
         columns = [
-            self.column(rows[:, j], j, dtype) for j, dtype in enumerate(self.dtypes)
+            self.column(rows[:, j], j, dtype, self.library)
+            for j, dtype in enumerate(self.dtypes)
         ]
         if self.library == "pandas":
             frame = pd.concat(
@@ -229,11 +230,11 @@ class Columns:
             [c.alias(label) for c, label in zip(columns, self.labels, strict=True)]
         )
 
-    def column(self, numbers, j, dtype):
-        """Return numbers as column `j` of a DataFrame: a Series of some dtype."""
+    def column(self, numbers, j, dtype, library):
+        """Return numbers as column `j` of a DataFrame: a Series of the dtype."""
         known = self.categories[j]
         values = numbers if known is None else _values(numbers, known)
-        make = _pandas_column if self.library == "pandas" else _polars_column
+        make = _pandas_column if library == "pandas" else _polars_column
         return make(values, dtype, known is not None)
 
     def values(self, rows):

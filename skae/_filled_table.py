@@ -64,7 +64,7 @@ def _filled_of_pandas(table, j, columns, positions, holes):
         column = _with_categories(column, columns.dtypes[j], known)
     if not holes.any():
         return column
-    made = columns.column(positions[holes], j, column.dtype)
+    made = columns.column(positions[holes], j, column.dtype, "pandas")
     column = column.copy()
     column.iloc[np.flatnonzero(holes)] = made.array
     return column
@@ -96,7 +96,7 @@ def _filled_of_polars(table, j, columns, positions, holes):
         column = column.cast(pl.Enum([*own, *beside])) if beside else column
     if not holes.any():
         return column
-    made = columns.column(positions[holes], j, column.dtype)
+    made = columns.column(positions[holes], j, column.dtype, "polars")
     return column.scatter(np.flatnonzero(holes), made)
 
 

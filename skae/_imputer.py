@@ -29,6 +29,7 @@ from skae._sklearn import (
     get_feature_names,
     validate_parameters,
 )
+from skae._table_imputation_model import TableImputationModel
 from skae._validation import check_count, check_rows, has_holes, refuse_empty_columns
 from skae.architectures import RestoringMLP
 from skae.corruptions import Masking
@@ -62,7 +63,12 @@ class AutoencoderImputer(
     [2]_ needs them: what is computed from several of them has the right uncertainty.
     Each estimator in turn, fitted to a random half of the rows, says where a value is
     expected, and rows of the other half how far off it is. Estimates from halves
-    differ from that of all rows as much as that does from the truth [3]_.
+    differ from that of all rows as much as that does from the truth [3]_. In tables
+    with categories a row's holes are drawn one after the other.
+
+    A DataFrame of pandas or polars may have columns of categories, which are filled
+    with the most probable one. It comes back as such a DataFrame, of the same columns,
+    dtypes and index.
 
     Parameters
     ----------
@@ -72,7 +78,10 @@ class AutoencoderImputer(
         values from the others, `corruption=Masking("random", fill="missing")`, with
         `architecture=RestoringMLP()`: it starts from the joint normal law of the
         columns. For more than 128 columns it is the default architecture, with
-        `Masking(0.5, fill="center")`.
+        `Masking(0.5, fill="center")`; each category counts as a column there. One for
+        tables with categories has `categorical_features` and `handle_unknown`, as the
+        autoencoders of this package do; what it says counts where the parameters of
+        those names here have their defaults.
     max_iter : int, default=1
         Most rounds. One is right for an autoencoder that has learned to restore rows
         with holes, more are for one that has learned rows alone.
@@ -88,7 +97,16 @@ class AutoencoderImputer(
         `sklearn.impute.MissingIndicator` for the columns with holes in `fit`.
     keep_empty_features : bool, default=False
         Whether a column without a known value in `fit` is filled with zeros; else it
-        is left out.
+        is left out. One of categories is kept as it is, with its holes: there is no
+        category to fill them with.
+    categorical_features : array-like of {bool, int, str}, "from_dtype" or None, \
+            default="from_dtype"
+        Which columns have categories: a mask, positions, or names. "from_dtype" takes
+        the columns of a DataFrame whose dtype says so, "category" of pandas,
+        Categorical and Enum of polars, and bools beside them.
+    handle_unknown : {"error", "ignore"}, default="error"
+        What to do with a category that `fit` has not seen. "ignore" leaves it where it
+        is, as all that is known; the rest of the row is filled as if it was missing.
     random_state : int, RandomState or None, default=None
         Seed of the estimator, if it takes one; None leaves that of the estimator. Of
         draws it is the seed too.
@@ -176,9 +194,9 @@ class AutoencoderImputer(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows, NaN where a value is missing. With an `image_shape` of the estimator
-            also (n_samples, channels, height, width), and every column must have a
-            known value then.
+            Rows, NaN where a value is missing (in tables with categories also None and
+            NA). With an `image_shape` of the estimator also (n_samples, channels,
+            height, width), and every column must have a known value then.
         y : Ignored
             Not used, present for API consistency.
 
@@ -274,6 +292,10 @@ class AutoencoderImputer(
         empty = np.isnan(rows).all(axis=0)
         rows[:, empty] = centers[empty]  # what other rows know
         estimator = self._make_estimator(rows, random, categorical).fit(rows)
+        if len(categorical):
+            return TableImputationModel(
+                estimator, categorical, rows, others, units, draw_seed(random)
+            )
         return ImputationModel(
             estimator,
             lambda X: self._fill_all(X, estimator, units, centers)[0],
@@ -300,14 +322,16 @@ class AutoencoderImputer(
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows, NaN where a value is missing. A row without a known value gets the
-            means of the columns.
+            means of the columns, and the most frequent categories.
 
         Returns
         -------
         X_filled : ndarray of shape (n_samples, n_features_out) or DataFrame
             A copy, of the dtype of X, without NaN. With `sample_posterior=True` it has
-            one draw in each hole, the same at every call. Of a table with categories a
-            table of the same kind, columns and dtypes.
+            one draw in each hole, the same at every call. A table with categories comes
+            back as it is, of the same kind and dtypes, but for the holes: whole numbers
+            are filled with whole numbers, and a dtype of categories is that of `fit`,
+            with unknown ones behind.
         """
         rows = self._check_rows(X)
         if self.sample_posterior:

@@ -31,6 +31,7 @@ FLOORS = [
     ["_base"],
     ["_autoencoder", "_vae"],
     ["_imputation_model", "_anomaly_model", "_filled_table"],
+    ["_table_imputation_model"],
     ["_outlier_detector", "_imputer", "compression", "inspection", "persistence"],
     ["__init__"],
 ]

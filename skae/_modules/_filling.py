@@ -18,7 +18,10 @@ IN_DEVIATIONS = 2.56
 
 
 import os
+
 OPT = dict(kv.split("=") for kv in os.environ.get("OPT", "").split(",") if kv)
+
+
 def opt(name, default):
     return type(default)(OPT.get(name, default))
 
@@ -106,8 +109,21 @@ class FillingPath(nn.Module):
         super().__init__()
         self.layout = layout
         self.n_bins = opt("bins", 16)
+        self.linear = None
+        if layout is not None and opt("lin", 0):
+            from skae.architectures._layers import linear
+
+            self.linear = linear(
+                3 * n_features + layout.n_numbers * self.n_bins,
+                n_features,
+                rng,
+                bias=False,
+            )
+            self.linear.weight.data.zero_()
         if layout is not None:
-            self.register_buffer("edges", torch.zeros(layout.n_numbers, self.n_bins + 1))
+            self.register_buffer(
+                "edges", torch.zeros(layout.n_numbers, self.n_bins + 1)
+            )
         self.law, self.network = JointNormal(n_features), network
         self.register_buffer("middle", torch.zeros(n_features))
         self.register_buffer("width", torch.ones(n_features))
@@ -138,6 +154,8 @@ class FillingPath(nn.Module):
         if self.layout is not None:
             shown = torch.cat([shown, self._binned(filled)], dim=1)
         added = self.network(shown)
+        if self.linear is not None:
+            added = added + self.linear(shown)
         if keeps_known:
             added = added * holes
         if self.layout is not None:
@@ -184,7 +202,9 @@ class FillingPath(nn.Module):
             for j in range(n):
                 v = np.unique(numbers[:, j][~np.isnan(numbers[:, j])])
                 if len(v) <= self.n_bins + 1:
-                    q[:, j] = np.concatenate([v, np.full(self.n_bins + 1 - len(v), v[-1])])
+                    q[:, j] = np.concatenate(
+                        [v, np.full(self.n_bins + 1 - len(v), v[-1])]
+                    )
             self.edges.copy_(torch.from_numpy(q.T))
             cat = torch.arange(U.shape[1]) >= n
             self.middle[cat], self.width[cat] = 0.0, 1.0
