@@ -12,10 +12,13 @@ from sklearn.impute import MissingIndicator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skae import _modules
-from skae._autoencoder import AutoencoderTransformer
 from skae._columns import Columns, as_table, declares_categories
 from skae._filled_table import add_flags, fill_table
+from skae._imputation_defaults import (
+    check_takes_categories,
+    default_estimator,
+    units_and_centers,
+)
 from skae._imputation_model import ImputationModel
 from skae._random import draw_seed
 from skae._sklearn import (
@@ -31,17 +34,6 @@ from skae._sklearn import (
 )
 from skae._table_imputation_model import TableImputationModel
 from skae._validation import check_count, check_rows, has_holes, refuse_empty_columns
-from skae.architectures import RestoringMLP
-from skae.corruptions import Masking
-
-# Share of the known entries that the default estimator learns to restore in tables too
-# wide for a joint law of all columns.
-MASKED = 0.5
-
-# The default estimator takes about this many steps, of this size, in batches of a
-# sixteenth of the rows within bounds: each row of a batch has equations to solve.
-STEPS, STEP_SIZE = 2500, 2e-3
-BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 16, 16, 128
 
 
 def _draws(imputer):
@@ -262,20 +254,8 @@ class AutoencoderImputer(
         """Return the unfitted estimator for rows X, some columns of categories."""
         if self.estimator is not None:
             estimator = clone(self.estimator)
-        elif n_entries(X, categorical) > _modules.MOST_COLUMNS:
-            estimator = AutoencoderTransformer(
-                corruption=Masking(MASKED, fill="center")
-            )
         else:
-            batch_size = np.clip(len(X) // BATCHES, SMALLEST_BATCH, LARGEST_BATCH)
-            n_batches = -(-len(X) // batch_size)
-            estimator = AutoencoderTransformer(
-                architecture=RestoringMLP(),
-                corruption=Masking("random", fill="missing"),
-                lr=STEP_SIZE,
-                batch_size=int(batch_size),
-                max_epochs=int(max(1, STEPS // n_batches)),
-            )
+            estimator = default_estimator(X, categorical)
         if len(categorical):
             # a half may lack some of them
             estimator.set_params(
@@ -484,39 +464,6 @@ class AutoencoderImputer(
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def units_and_centers(X, categorical):
-    """Return the standard deviation and the mean of every column; units are not 0.
-
-    Of categories the unit is 1, the center the most frequent one.
-    """
-    statistics = _modules.column_statistics(X)
-    units = np.where(statistics.std > 0, statistics.std, 1.0)
-    centers = statistics.mean
-    for j in categorical:
-        known = X[~np.isnan(X[:, j]), j].astype(int)
-        units[j], centers[j] = 1.0, np.bincount(known).argmax()
-    return units, centers
-
-
-def n_entries(X, categorical):
-    """Return how many entries rows have: two categories share one."""
-    counts = [len(np.unique(X[~np.isnan(X[:, j]), j])) for j in categorical]
-    return X.shape[1] + sum(n - 1 for n in counts if n > 2)
-
-
-def check_takes_categories(estimator):
-    """Raise ValueError for an estimator of the user's that takes numbers alone."""
-    if estimator is None or {"categorical_features", "handle_unknown"} <= set(
-        estimator.get_params(deep=False)
-    ):
-        return
-    raise ValueError(
-        f"estimator={estimator!r} takes numbers alone, but X has columns with "
-        "categories; use an AutoencoderTransformer or a VAETransformer, or encode the "
-        "categories first, for instance with sklearn.preprocessing.OneHotEncoder"
-    )
 
 
 def _with_holes(X):

@@ -127,7 +127,9 @@ def test_the_estimator_is_cloned():
 
 
 def test_default_comes_nearer_to_the_truth_than_the_mean(monkeypatch):
-    monkeypatch.setattr("skae._imputer.STEPS", 100)  # the start is half of it
+    monkeypatch.setattr(
+        "skae._imputation_defaults.STEPS", 100
+    )  # the start is half of it
     rows = load_digits().data[:600]
     holes = np.random.RandomState(0).uniform(size=rows.shape) < 0.2
     seen = np.where(holes, np.nan, rows)

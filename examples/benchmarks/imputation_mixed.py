@@ -18,9 +18,10 @@ removed: of numbers the root mean squared error in standard deviations of the co
 categories the share of wrong ones, and of either the mean over columns.
 
 With `--choose` a tenth of the known entries is removed as well and the figures are
-those of that tenth: settings were chosen so, of all imputers. Rivals see numbers in
-standard deviations and categories as one-hot codes, of which the largest is taken, but
-for missForest, whose trees see the numbers of the categories [1]_.
+those of that tenth: settings were chosen so, of all imputers. `KNNImputer` sees
+numbers in standard deviations and categories as one-hot codes, of which the largest is
+taken; trees see the positions of categories. `IterativeImputer` with forests predicts
+these as numbers and rounds them, missForest [1]_ has classifiers for them.
 
 .. [1] D. Stekhoven, P. Buehlmann, "MissForest: non-parametric missing value imputation
    for mixed-type data", Bioinformatics 28, 2012, doi:10.1093/bioinformatics/btr597.
@@ -35,7 +36,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import (
-    ExtraTreesRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
@@ -79,53 +79,57 @@ def _categories(X):
 # -- rivals ----------------------------------------------------------------------------
 
 
-class Codes:
-    """A table as one-hot codes and numbers in standard deviations, and back."""
-
-    def __init__(self, X):
-        self.X, self.names = X, _categories(X)
-        self.numbers = X.drop(columns=self.names)
-        self.center, self.scale = self.numbers.mean(), self.numbers.std(ddof=0)
-
-    def encode(self):
-        """Return numbers first, NaN in the holes."""
-        blocks = [(self.numbers - self.center) / self.scale]
-        for name in self.names:
-            block = pd.get_dummies(self.X[name], dtype=float)
-            block[self.X[name].isna()] = np.nan
-            blocks.append(block)
-        return np.hstack([block.to_numpy(float) for block in blocks])
-
-    def decode(self, codes):
-        """Return a filled table: of each block the largest."""
-        start, result = self.numbers.shape[1], {}
-        numbers = codes[:, :start] * self.scale.to_numpy() + self.center.to_numpy()
-        result.update(zip(self.numbers.columns, numbers.T, strict=True))
-        for name in self.names:
-            known = self.X[name].cat.categories
-            block = codes[:, start : start + len(known)]
-            result[name] = known[block.argmax(axis=1)]
-            start += len(known)
-        return pd.DataFrame(result)
+def fill_by_neighbours(X, n_neighbors):
+    """Return a table filled by `KNNImputer`."""
+    names = _categories(X)
+    numbers = X.drop(columns=names)
+    center, scale = numbers.mean(), numbers.std(ddof=0)
+    blocks = [(numbers - center) / scale]
+    for name in names:
+        block = pd.get_dummies(X[name], dtype=float)
+        block[X[name].isna()] = np.nan
+        blocks.append(block)
+    codes = np.hstack([block.to_numpy(float) for block in blocks])
+    codes = KNNImputer(n_neighbors=n_neighbors).fit_transform(codes)
+    widths = [block.shape[1] for block in blocks]
+    filled, *shares = np.split(codes, np.cumsum(widths)[:-1], axis=1)
+    result = dict(zip(numbers, (filled * scale.values + center.values).T, strict=True))
+    for name, of_one in zip(names, shares, strict=True):
+        result[name] = X[name].cat.categories[of_one.argmax(axis=1)]
+    return pd.DataFrame(result)
 
 
-def fill_by(imputer):
-    """Return what fills a table with an imputer of numbers."""
+def to_positions(X):
+    """Return a table as numbers, of categories their positions; NaN in the holes."""
+    columns = {}
+    for name in X:
+        if name in _categories(X):
+            columns[name] = X[name].cat.codes.where(X[name].notna())
+        else:
+            columns[name] = X[name]
+    return pd.DataFrame(columns).to_numpy(float)
 
-    def fill(X):
-        codes = Codes(X)
-        return codes.decode(imputer.fit_transform(codes.encode()))
 
-    return fill
+def from_positions(X, rows):
+    """Return a table like X of its filled rows as numbers."""
+    columns = {}
+    for name, own in zip(X, rows.T, strict=True):
+        if name in _categories(X):
+            known = X[name].cat.categories
+            own = known[np.clip(np.rint(own), 0, len(known) - 1).astype(int)]
+        columns[name] = own
+    return pd.DataFrame(columns)
 
 
 def fill_simply(X):
     """Return means, and the most frequent categories."""
     guesses = {
-        name: X[name].mode()[0] if name in _categories(X) else X[name].mean()
+        name: X[name].fillna(X[name].mode()[0])
+        if name in _categories(X)
+        else X[name].fillna(X[name].mean())
         for name in X
     }
-    return pd.DataFrame(guesses, index=X.index)
+    return pd.DataFrame(guesses)
 
 
 def fill_by_forests(X, n_trees, n_rounds, seed):
@@ -135,16 +139,9 @@ def fill_by_forests(X, n_trees, n_rounds, seed):
     known of it and fills the rest. It ends when a round changes more than the last one,
     of numbers and of categories, with what the last one had.
     """
-    names, holes = _categories(X), X.isna().to_numpy()
-    codes = pd.DataFrame({
-        name: X[name].cat.codes if name in names else X[name] for name in X
-    }).to_numpy(float)  # fmt: skip
-    is_category = np.array([name in names for name in X])
-    guesses = fill_simply(X)
-    for j, name in enumerate(X):
-        guess = guesses[name][0]
-        of_category = X[name].cat.categories.get_loc if is_category[j] else float
-        codes[holes[:, j], j] = of_category(guess)
+    holes = X.isna().to_numpy()
+    is_category = np.array([name in _categories(X) for name in X])
+    codes = np.where(holes, to_positions(fill_simply(X)), to_positions(X))
     best, changes = codes, (np.inf, np.inf)
     for _ in range(n_rounds):
         new = best.copy()
@@ -159,12 +156,7 @@ def fill_by_forests(X, n_trees, n_rounds, seed):
         if all(n >= c for n, c in zip(now, changes, strict=True)):
             break
         best, changes = new, now
-    return pd.DataFrame({
-        name: X[name].cat.categories[best[:, j].astype(int)]
-        if is_category[j]
-        else best[:, j]
-        for j, name in enumerate(X)
-    })  # fmt: skip
+    return from_positions(X, best)
 
 
 def _forest(is_category, n_trees, seed):
@@ -183,7 +175,7 @@ def _changes(before, after, holes, is_category):
     )
 
 
-def make_fillers(seed, *, quick, n_rows):
+def make_fillers(seed, *, quick):
     """Return what fills a table, by name."""
     few_steps = AutoencoderTransformer(
         architecture=RestoringMLP((32,)),
@@ -192,16 +184,16 @@ def make_fillers(seed, *, quick, n_rows):
     )
     ours = AutoencoderImputer(few_steps if quick else None, random_state=seed)
     n_trees, n_rounds = (5, 2) if quick else (100, 10)
-    few_trees = ExtraTreesRegressor(
-        5 if quick else 30, max_features=0.3, min_samples_leaf=3, random_state=seed
+    forest = RandomForestRegressor(
+        5 if quick else 30, max_features=0.5, min_samples_leaf=2, random_state=seed
     )
+    iterative = IterativeImputer(forest, max_iter=n_rounds // 2, random_state=seed)
     return {
         OURS: ours.fit_transform,
         "mean and mode": fill_simply,
-        "KNNImputer": fill_by(KNNImputer(n_neighbors=20, weights="distance")),
-        "IterativeImputer": fill_by(IterativeImputer(random_state=seed)),
-        "IterativeImputer, trees": fill_by(
-            IterativeImputer(few_trees, max_iter=2 if quick else 5, random_state=seed)
+        "KNNImputer": lambda X: fill_by_neighbours(X, n_neighbors=20),
+        "IterativeImputer, forests": lambda X: from_positions(
+            X, iterative.fit_transform(to_positions(X))
         ),
         "missForest": lambda X: fill_by_forests(X, n_trees, n_rounds, seed),
     }
@@ -236,7 +228,7 @@ def measure(X, seed, *, choose, quick, names):
     if choose:
         seen, measured = remove(seen, CHOSEN, random)
     results = {}
-    for name, fill in make_fillers(seed, quick=quick, n_rows=len(X)).items():
+    for name, fill in make_fillers(seed, quick=quick).items():
         if names and name not in names:
             continue
         start = time.perf_counter()
