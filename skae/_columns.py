@@ -311,7 +311,8 @@ def as_table(X):
             )
         return X
     if not hasattr(X, "dtype"):  # numpy would turn a list of both into strings
-        X = np.array(X, dtype=object)
+        objects, numbers = np.array(X, dtype=object), np.asarray(X)
+        X = numbers if numbers.dtype.kind in "biuf" else objects
     return check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
 
 

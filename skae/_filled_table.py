@@ -9,7 +9,8 @@ from skae._columns import as_table, is_category_dtype, library_of
 def fill_table(X, columns, rows, holes, kept):
     """Return a table with its holes filled, of the library, dtypes and index of X.
 
-    A column of categories has those of `fit`, and those that X has beside them.
+    A column of categories has those of `fit`, and those that X has beside them. Where
+    `fit` was given an array it is an array.
 
     Parameters
     ----------
@@ -26,6 +27,8 @@ def fill_table(X, columns, rows, holes, kept):
         Which columns to return.
     """
     table = as_table(X)
+    if columns.library is None and library_of(table) is not None:
+        table = table.to_numpy()
     holes = holes & [known is None or len(known) > 0 for known in columns.categories]
     positions = np.flatnonzero(kept)
     if library_of(table) is None:
