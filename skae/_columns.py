@@ -71,7 +71,7 @@ class Columns:
         if features is None:
             return [False] * self.n_columns
         if isinstance(features, str):  # "from_dtype"
-            return [_is_category(dtype) for dtype in self.dtypes]
+            return [is_category_dtype(dtype) for dtype in self.dtypes]
         features = list(features)
         if features and all(isinstance(f, bool | np.bool_) for f in features):
             if len(features) != self.n_columns:
@@ -113,17 +113,26 @@ class Columns:
 
     # -- from a table to numbers ---------------------------------------------------
 
-    def fit(self, X):
-        """Find the categories of the columns that have some."""
+    def fit(self, X, *, allow_empty=False):
+        """Find the categories of the columns that have some.
+
+        A column without a known value is refused, or has none if that is allowed.
+        """
         table = as_table(X)
         for j in np.flatnonzero(self.is_categorical):
             if self.is_bool[j]:
                 self.categories[j] = np.array([False, True])
             else:
-                self.categories[j] = _sorted_categories(_column(table, j), self.name(j))
+                values = _column(table, j)
+                self.categories[j] = _sorted_categories(values, self.name(j))
+                if len(self.categories[j]) == 0 and not allow_empty:
+                    raise ValueError(
+                        f"{self.name(j)} of X has no known value, only NaN: there is "
+                        "nothing to learn about it; drop the column"
+                    )
         return self
 
-    def encode(self, X, *, handle_unknown, estimator):
+    def encode(self, X, *, handle_unknown, estimator, allow_empty_rows=False):
         """Return a table as numbers: of categories their positions, or NaN.
 
         Parameters
@@ -135,6 +144,8 @@ class Columns:
             missing, "mark" gives them the position after the last.
         estimator : estimator
             The one that errors speak of.
+        allow_empty_rows : bool, default=False
+            Whether a row may have no known value; it is refused if not.
 
         Returns
         -------
@@ -158,14 +169,32 @@ class Columns:
             result[:, numbers] = own
         for j in np.flatnonzero(self.is_categorical):
             result[:, j] = self._codes(_column(table, j), j, handle_unknown)
-        refuse_empty_rows(result)
+        if not allow_empty_rows:
+            refuse_empty_rows(result)
         return result
+
+    def holes(self, X, rows):
+        """Return where values of X are missing: unknown categories are none.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_columns)
+            What `encode` was given.
+        rows : ndarray of shape (n_samples, n_columns)
+            What it returned.
+        """
+        table, holes = as_table(X), np.isnan(rows)
+        for j in np.flatnonzero(self.is_categorical & holes.any(axis=0)):
+            codes, _ = _factorize(_column(table, j), self.name(j))
+            holes[:, j] = codes < 0
+        return holes
 
     def _codes(self, values, j, handle_unknown):
         codes, uniques = _factorize(values, self.name(j))
         positions = pd.Index(self.categories[j]).get_indexer(pd.Index(uniques))
         unknown = [u for u, at in zip(uniques, positions, strict=True) if at < 0]
-        if unknown and handle_unknown == "error":
+        is_empty = len(self.categories[j]) == 0  # nothing is said about it
+        if unknown and handle_unknown == "error" and not is_empty:
             raise ValueError(
                 f"Found unknown categories {_listed(unknown)} in {self.name(j)} of X; "
                 f"fit has seen {_listed(self.categories[j])}. Use "
@@ -187,12 +216,10 @@ class Columns:
             return rows
         if self.library is None:
             return self.values(rows)
-        make = _pandas_column if self.library == "pandas" else _polars_column
-        columns = []
-        for j, dtype in enumerate(self.dtypes):
-            known, own = self.categories[j], rows[:, j]
-            values = own if known is None else _values(own, known)
-            columns.append(make(values, dtype, known is not None))
+        columns = [
+            self.column(rows[:, j], j, dtype, self.library)
+            for j, dtype in enumerate(self.dtypes)
+        ]
         if self.library == "pandas":
             frame = pd.concat(
                 [pd.Series(column, copy=False) for column in columns], axis=1
@@ -204,6 +231,13 @@ class Columns:
         return pl.DataFrame(
             [c.alias(label) for c, label in zip(columns, self.labels, strict=True)]
         )
+
+    def column(self, numbers, j, dtype, library):
+        """Return numbers as column `j` of a DataFrame: a Series of the dtype."""
+        known = self.categories[j]
+        values = numbers if known is None else _values(numbers, known)
+        make = _pandas_column if library == "pandas" else _polars_column
+        return make(values, dtype, known is not None)
 
     def values(self, rows):
         """Return rows (..., n_columns) with values in place of positions.
@@ -256,11 +290,7 @@ def find_columns(X, categorical_features, or_else=False):
     or_else : bool, default=False
         Whether they are needed of a table without categories, too.
     """
-    if isinstance(categorical_features, str):  # "from_dtype"
-        declared = has_category_dtypes(X)
-    else:
-        declared = categorical_features is not None and len(categorical_features) > 0
-    if not (declared or or_else):
+    if not (declares_categories(X, categorical_features) or or_else):
         return None
     columns = Columns(as_table(X), categorical_features).fit(X)
     return columns if columns.has_categories or or_else else None
@@ -284,9 +314,11 @@ def column_dtypes(X):
     return list(X.dtypes)
 
 
-def has_category_dtypes(X):
-    """Return whether X is a DataFrame with columns of categories."""
-    return library_of(X) is not None and any(map(_is_category, X.dtypes))
+def declares_categories(X, features):
+    """Return whether `categorical_features` may mean some of the columns of X."""
+    if isinstance(features, str):  # "from_dtype"
+        return library_of(X) is not None and any(map(is_category_dtype, X.dtypes))
+    return features is not None and len(features) > 0
 
 
 def as_table(X):
@@ -299,11 +331,12 @@ def as_table(X):
             )
         return X
     if not hasattr(X, "dtype"):  # numpy would turn a list of both into strings
-        X = np.array(X, dtype=object)
+        objects, numbers = np.array(X, dtype=object), np.asarray(X)
+        X = numbers if numbers.dtype.kind in "biuf" else objects
     return check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
 
 
-def _is_category(dtype):
+def is_category_dtype(dtype):
     kind = str(dtype).lower()  # polars: Categorical, Enum(categories=[...])
     return kind.startswith(("categ", "enum"))
 
@@ -316,7 +349,7 @@ def _column(table, j):
     if library is None:
         return table[:, j]
     column = table.to_series(j)
-    if _is_category(column.dtype):
+    if is_category_dtype(column.dtype):
         import polars as pl
 
         column = column.cast(pl.String)
@@ -334,7 +367,7 @@ def _factorize(values, name):
 
     The position of a missing value is -1. Errors call the column by its name.
     """
-    if isinstance(values, pd.Series) and _is_category(values.dtype):
+    if isinstance(values, pd.Series) and is_category_dtype(values.dtype):
         codes, known = values.cat.codes.to_numpy(), values.cat.categories
         seen = np.unique(codes[codes >= 0])  # those that the dtype alone has are no use
         lookup = np.full(len(known) + 1, -1)
@@ -353,12 +386,7 @@ def _factorize(values, name):
 def _sorted_categories(values, name):
     """Return the categories of a column, in the order of its dtype or of their size."""
     _, uniques = _factorize(values, name)
-    if len(uniques) == 0:
-        raise ValueError(
-            f"{name} of X has no known value, only NaN: there is nothing to learn "
-            "about it; drop the column"
-        )
-    if not _is_category(getattr(values, "dtype", None)):
+    if not is_category_dtype(getattr(values, "dtype", None)):
         with suppress(TypeError):  # of several types: in the order of appearance
             uniques = np.sort(uniques)
     return uniques

@@ -85,12 +85,12 @@ class ImputationModel:
         result = filled.copy()
         for j, scores in enumerate(self.scores):
             rows = np.flatnonzero(holes[:, j])
-            off = _quantiles(scores, normal[rows, j]) * deviations[rows, j]
+            off = quantiles(scores, normal[rows, j]) * deviations[rows, j]
             result[rows, j] += (off * self.units[j]).astype(result.dtype)
         return result
 
 
-def _quantiles(scores, normal):
+def quantiles(scores, normal):
     """Return the numbers whose rank among sorted scores is that of normal draws."""
     if len(scores) < FEWEST:  # too few to be a law
         spread = np.sqrt(np.mean(np.square(scores))) if len(scores) else 1.0

@@ -12,8 +12,13 @@ from sklearn.impute import MissingIndicator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skae import _modules
-from skae._autoencoder import AutoencoderTransformer
+from skae._columns import Columns, as_table, declares_categories
+from skae._filled_table import add_flags, fill_table
+from skae._imputation_defaults import (
+    check_takes_categories,
+    default_estimator,
+    units_and_centers,
+)
 from skae._imputation_model import ImputationModel
 from skae._random import draw_seed
 from skae._sklearn import (
@@ -21,23 +26,14 @@ from skae._sklearn import (
     Integral,
     Interval,
     Real,
+    StrOptions,
     check_feature_names,
     check_n_features,
     get_feature_names,
     validate_parameters,
 )
+from skae._table_imputation_model import TableImputationModel
 from skae._validation import check_count, check_rows, has_holes, refuse_empty_columns
-from skae.architectures import RestoringMLP
-from skae.corruptions import Masking
-
-# Share of the known entries that the default estimator learns to restore in tables too
-# wide for a joint law of all columns.
-MASKED = 0.5
-
-# The default estimator takes about this many steps, of this size, in batches of a
-# sixteenth of the rows within bounds: each row of a batch has equations to solve.
-STEPS, STEP_SIZE = 2500, 2e-3
-BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 16, 16, 128
 
 
 def _draws(imputer):
@@ -59,7 +55,12 @@ class AutoencoderImputer(
     [2]_ needs them: what is computed from several of them has the right uncertainty.
     Each estimator in turn, fitted to a random half of the rows, says where a value is
     expected, and rows of the other half how far off it is. Estimates from halves
-    differ from that of all rows as much as that does from the truth [3]_.
+    differ from that of all rows as much as that does from the truth [3]_. In tables
+    with categories a row's holes are drawn one after the other.
+
+    A DataFrame of pandas or polars may have columns of categories, which are filled
+    with the most probable one. It comes back as such a DataFrame, of the same columns,
+    dtypes and index.
 
     Parameters
     ----------
@@ -69,7 +70,10 @@ class AutoencoderImputer(
         values from the others, `corruption=Masking("random", fill="missing")`, with
         `architecture=RestoringMLP()`: it starts from the joint normal law of the
         columns. For more than 128 columns it is the default architecture, with
-        `Masking(0.5, fill="center")`.
+        `Masking(0.5, fill="center")`; each category counts as a column there. One for
+        tables with categories has `categorical_features` and `handle_unknown`, as the
+        autoencoders of this package do; what it says counts where the parameters of
+        those names here have their defaults.
     max_iter : int, default=1
         Most rounds. One is right for an autoencoder that has learned to restore rows
         with holes, more are for one that has learned rows alone.
@@ -85,7 +89,16 @@ class AutoencoderImputer(
         `sklearn.impute.MissingIndicator` for the columns with holes in `fit`.
     keep_empty_features : bool, default=False
         Whether a column without a known value in `fit` is filled with zeros; else it
-        is left out.
+        is left out. One of categories is kept as it is, with its holes: there is no
+        category to fill them with.
+    categorical_features : array-like of {bool, int, str}, "from_dtype" or None, \
+            default="from_dtype"
+        Which columns have categories: a mask, positions, or names. "from_dtype" takes
+        the columns of a DataFrame whose dtype says so, "category" of pandas,
+        Categorical and Enum of polars, and bools beside them.
+    handle_unknown : {"error", "ignore"}, default="error"
+        What to do with a category that `fit` has not seen. "ignore" leaves it where it
+        is, as all that is known; the rest of the row is filled as if it was missing.
     random_state : int, RandomState or None, default=None
         Seed of the estimator, if it takes one; None leaves that of the estimator. Of
         draws it is the seed too.
@@ -137,6 +150,8 @@ class AutoencoderImputer(
         "n_imputations": [Interval(Integral, 1, None, closed="left")],
         "add_indicator": ["boolean"],
         "keep_empty_features": ["boolean"],
+        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+        "handle_unknown": [StrOptions({"error", "ignore"})],
         "random_state": ["random_state"],
     }
 
@@ -150,6 +165,8 @@ class AutoencoderImputer(
         n_imputations=10,
         add_indicator=False,
         keep_empty_features=False,
+        categorical_features="from_dtype",
+        handle_unknown="error",
         random_state=None,
     ):
         self.estimator = estimator
@@ -159,6 +176,8 @@ class AutoencoderImputer(
         self.n_imputations = n_imputations
         self.add_indicator = add_indicator
         self.keep_empty_features = keep_empty_features
+        self.categorical_features = categorical_features
+        self.handle_unknown = handle_unknown
         self.random_state = random_state
 
     def fit(self, X, y=None):
@@ -167,9 +186,9 @@ class AutoencoderImputer(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows, NaN where a value is missing. With an `image_shape` of the estimator
-            also (n_samples, channels, height, width), and every column must have a
-            known value then.
+            Rows, NaN where a value is missing (in tables with categories also None and
+            NA). With an `image_shape` of the estimator also (n_samples, channels,
+            height, width), and every column must have a known value then.
         y : Ignored
             Not used, present for API consistency.
 
@@ -179,67 +198,84 @@ class AutoencoderImputer(
             The fitted imputer. An error leaves it as it was.
         """
         validate_parameters(self)
-        names = get_feature_names(X)
-        X = self._as_rows(X, names, self.estimator)
+        names, columns = get_feature_names(X), self._columns_of(X)
+        X = self._as_rows(X, names, columns, self.estimator)
         known = ~np.isnan(X)
         filled = known.any(axis=0)
         if getattr(self.estimator, "image_shape", None) is not None or not filled.any():
             refuse_empty_columns(X, names)
+        categorical = [] if columns is None else columns.is_categorical[filled]
         rows = X if known.any(axis=1).all() else X[known.any(axis=1)]
-        fitted = self._fit_rows(rows if filled.all() else rows[:, filled])
+        rows = rows if filled.all() else rows[:, filled]
+        fitted = self._fit_rows(rows, np.flatnonzero(categorical))
         indicator = None
         if self.add_indicator:
             indicator = MissingIndicator(error_on_new=False).fit(X)
         self._become(fitted, filled, indicator, X.shape[1], names)
+        self._table = columns
         return self
 
-    def _fit_rows(self, X):
+    def _columns_of(self, X):
+        """Return the `Columns` of X if some have categories, else None."""
+        features = self.categorical_features
+        own = getattr(self.estimator, "categorical_features", features)
+        if isinstance(features, str) and not isinstance(own, str):
+            features = own  # of the user's estimator
+        if not declares_categories(X, features):
+            return None
+        columns = Columns(as_table(X), features).fit(X, allow_empty=True)
+        if columns.has_categories:
+            check_takes_categories(self.estimator)
+            return columns
+        return None
+
+    def _fit_rows(self, X, categorical):
         """Return what `fit` learns of rows with a known value in each row and column.
 
         That is the estimator, units and centers of the columns, the most rounds, the
         laws to draw from, and a seed of draws.
         """
-        estimator = self._make_estimator(X, self.random_state).fit(X)
-        columns = column_units(X), _modules.column_statistics(X).mean
-        _, n_iter = self._fill_all(X, estimator, *columns)
+        estimator = self._make_estimator(X, self.random_state, categorical).fit(X)
+        columns = units_and_centers(X, categorical)
+        n_iter = 1
+        if self.max_iter > 1:
+            _, n_iter = self._fill_all(X, estimator, *columns)
         models, seed = [], None
         if self.sample_posterior:
             random = np.random.RandomState(draw_seed(self.random_state))
             models = [
-                self._fit_half(X, *columns, random) for _ in range(self.n_imputations)
+                self._fit_half(X, categorical, *columns, random)
+                for _ in range(self.n_imputations)
             ]
             seed = draw_seed(random)
         return estimator, *columns, n_iter, models, seed
 
-    def _make_estimator(self, X, random_state):
-        """Return the unfitted estimator for rows X."""
+    def _make_estimator(self, X, random_state, categorical=()):
+        """Return the unfitted estimator for rows X, some columns of categories."""
         if self.estimator is not None:
             estimator = clone(self.estimator)
-        elif X.shape[1] > _modules.MOST_COLUMNS:
-            estimator = AutoencoderTransformer(
-                corruption=Masking(MASKED, fill="center")
-            )
         else:
-            batch_size = np.clip(len(X) // BATCHES, SMALLEST_BATCH, LARGEST_BATCH)
-            n_batches = -(-len(X) // batch_size)
-            estimator = AutoencoderTransformer(
-                architecture=RestoringMLP(),
-                corruption=Masking("random", fill="missing"),
-                lr=STEP_SIZE,
-                batch_size=int(batch_size),
-                max_epochs=int(max(1, STEPS // n_batches)),
+            estimator = default_estimator(X, categorical)
+        if len(categorical):
+            # a half may lack some of them
+            estimator.set_params(
+                categorical_features=categorical.tolist(), handle_unknown="ignore"
             )
         if random_state is not None and hasattr(estimator, "random_state"):
             estimator.set_params(random_state=draw_seed(random_state))
         return estimator
 
-    def _fit_half(self, X, units, centers, random):
+    def _fit_half(self, X, categorical, units, centers, random):
         """Return the `ImputationModel` of a random half of the rows."""
         half, others = np.array_split(random.permutation(len(X)), 2)
         rows, others = X[half], X[others]
         empty = np.isnan(rows).all(axis=0)
         rows[:, empty] = centers[empty]  # what other rows know
-        estimator = self._make_estimator(rows, random).fit(rows)
+        estimator = self._make_estimator(rows, random, categorical).fit(rows)
+        if len(categorical):
+            return TableImputationModel(
+                estimator, categorical, rows, others, units, draw_seed(random)
+            )
         return ImputationModel(
             estimator,
             lambda X: self._fill_all(X, estimator, units, centers)[0],
@@ -266,20 +302,23 @@ class AutoencoderImputer(
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows, NaN where a value is missing. A row without a known value gets the
-            means of the columns.
+            means of the columns, and the most frequent categories.
 
         Returns
         -------
-        X_filled : ndarray of shape (n_samples, n_features_out)
+        X_filled : ndarray of shape (n_samples, n_features_out) or DataFrame
             A copy, of the dtype of X, without NaN. With `sample_posterior=True` it has
-            one draw in each hole, the same at every call.
+            one draw in each hole, the same at every call. A table with categories comes
+            back as it is, of the same kind and dtypes, but for the holes: whole numbers
+            are filled with whole numbers, and a dtype of categories is that of `fit`,
+            with unknown ones behind.
         """
-        X = self._check_rows(X)
+        rows = self._check_rows(X)
         if self.sample_posterior:
-            return next(self._imputations(X, 1, self._seed))
-        rows = X[:, self._kept]
-        filled, _ = self._fill_all(rows, self.estimator_, *self._columns)
-        return self._finish(X, filled)
+            return next(self._imputations(X, rows, 1, self._seed))
+        kept = rows[:, self._kept]
+        filled, _ = self._fill_all(kept, self.estimator_, *self._columns)
+        return self._finish(X, rows, filled)
 
     @available_if(_draws)
     def sample_imputations(self, X, n_imputations=None, random_state=None):
@@ -299,35 +338,47 @@ class AutoencoderImputer(
 
         Returns
         -------
-        X_filled : ndarray of shape (n_imputations, n_samples, n_features_out)
-            Each as `transform` returns one.
+        X_filled : ndarray of shape (n_imputations, n_samples, n_features_out) or list
+            Each as `transform` returns one; a list where these are DataFrames.
         """
-        X = self._check_rows(X)
+        rows = self._check_rows(X)
         if n_imputations is None:
             n_imputations = len(self._models)
         check_count("n_imputations", n_imputations)
         seed = draw_seed(random_state)
-        return np.stack(list(self._imputations(X, n_imputations, seed)))
+        tables = list(self._imputations(X, rows, n_imputations, seed))
+        return np.stack(tables) if isinstance(tables[0], np.ndarray) else tables
 
-    def _imputations(self, X, n_imputations, seed):
-        """Yield filled rows, of every model in turn."""
-        random, rows = np.random.RandomState(seed), X[:, self._kept]
+    def _imputations(self, X, rows, n_imputations, seed):
+        """Yield X filled, by every model in turn."""
+        random, kept = np.random.RandomState(seed), rows[:, self._kept]
         for i in range(n_imputations):
             model = self._models[i % len(self._models)]
-            filled, _ = self._fill_all(rows, model.estimator, *self._columns)
-            if has_holes(rows):
-                filled = model.draw(rows, filled, draw_seed(random))
-            yield self._finish(X, filled)
+            filled, _ = self._fill_all(kept, model.estimator, *self._columns)
+            if has_holes(kept):
+                filled = model.draw(kept, filled, draw_seed(random))
+            yield self._finish(X, rows, filled)
 
     def _check_rows(self, X):
+        """Return X as numbers; of categories their positions, or NaN if unknown."""
         check_is_fitted(self)
+        X = X if self._table is None else as_table(X)
         check_feature_names(self, X, reset=False)
+        if self._table is not None:
+            check_n_features(self, X, reset=False)
         names = getattr(self, "feature_names_in_", None)
-        X = self._as_rows(X, names, self.estimator_)
+        X = self._as_rows(X, names, self._table, self.estimator_)
         check_n_features(self, X, reset=False)
         return X
 
-    def _as_rows(self, X, names, estimator):
+    def _as_rows(self, X, names, columns, estimator):
+        if columns is not None:
+            return columns.encode(
+                X,
+                handle_unknown=self._handles_unknown(),
+                estimator=self,
+                allow_empty_rows=True,
+            )
         return check_rows(
             X,
             estimator=self,
@@ -337,17 +388,33 @@ class AutoencoderImputer(
             allow_empty_rows=True,
         )
 
-    def _finish(self, X, filled):
-        """Return filled columns with what else `transform` returns of rows X."""
-        if self.keep_empty_features and not self._kept.all():
-            whole = np.nan_to_num(X, nan=0.0)
-            whole[:, self._kept] = filled
+    def _handles_unknown(self):
+        """Return what to do with unknown categories, as the user's estimator has it."""
+        own = getattr(self.estimator, "handle_unknown", "error")
+        return own if self.handle_unknown == "error" else self.handle_unknown
+
+    def _finish(self, X, rows, filled):
+        """Return filled columns of X as what else `transform` returns.
+
+        `rows` are all columns of X as numbers.
+        """
+        holes, kept = np.isnan(rows), self._kept
+        if not kept.all():
+            whole = np.nan_to_num(rows, nan=0.0)
+            whole[:, kept] = filled
             filled = whole
+        if self.keep_empty_features:
+            kept = np.ones_like(kept)
+        if self._table is None:
+            filled = filled if kept.all() else filled[:, kept]
+        else:
+            holes = self._table.holes(X, rows)
+            filled = fill_table(X, self._table, filled, holes, kept)
         if self.indicator_ is None:
             return filled
-        # `set_config` may have the indicator return frames
-        missing = np.isnan(X[:, self.indicator_.features_])
-        return np.hstack([filled, missing.astype(filled.dtype)])
+        flags = holes[:, self.indicator_.features_]
+        names = self.get_feature_names_out()[filled.shape[1] :]
+        return add_flags(filled, flags, names)
 
     def _fill_all(self, X, estimator, units, centers):
         """Return a copy of rows with all holes filled, and the most rounds of one."""
@@ -397,12 +464,6 @@ class AutoencoderImputer(
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def column_units(X):
-    """Return the standard deviation of the known values of every column, or 1."""
-    deviations = _modules.column_statistics(X).std
-    return np.where(deviations > 0, deviations, 1.0)
 
 
 def _with_holes(X):

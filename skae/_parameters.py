@@ -299,7 +299,8 @@ def _check_whole(estimator, X, names):
 def check_is_table(estimator, columns):
     """Raise ValueError for parameters of images or numbers where columns have laws."""
     architecture = resolve_architecture(estimator)
-    if estimator.image_shape is None and architecture.has_bottleneck:
+    takes_tables = architecture.has_bottleneck or architecture.is_shown_holes
+    if estimator.image_shape is None and takes_tables:
         return
     name = "image_shape" if estimator.image_shape is not None else "architecture"
     what = "columns with categories"

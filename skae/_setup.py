@@ -205,8 +205,10 @@ def start_table_module(estimator, rows, n_components, columns, *, seed):
     statistics = _modules.column_statistics(view, numbers)
     law = law.fitted_to(statistics)
     scaler = fit_table_scaler(estimator, law, statistics)
-    start = None
-    if estimator.init == "pca" or not isinstance(n_components, Integral):
+    architecture, start = resolve_architecture(estimator), None
+    if not architecture.has_bottleneck:
+        n_components = law.n_entries
+    elif estimator.init == "pca" or not isinstance(n_components, Integral):
         n_components, start = _modules.mixed_start(
             view,
             numbers,
@@ -220,13 +222,15 @@ def start_table_module(estimator, rows, n_components, columns, *, seed):
     module = estimator._make_module(
         n_features=law.n_entries,
         n_components=int(n_components),
-        architecture=resolve_architecture(estimator),
+        architecture=architecture,
         likelihood=law,
         image_shape=None,
         rng=Rng(seed),
     )
     module.set_scaler(scaler)
-    if estimator.init == "pca":
+    if not architecture.has_bottleneck:
+        module.start_at_rows(rows)
+    elif estimator.init == "pca":
         module.start_at_mixed(start)
         few = slice(ROWS_OF_START)
         some = rows.X[few] if numbers is None else rows.X[numbers[few]]

@@ -198,6 +198,14 @@ IMPUTER = {
     },
     "rounds": {"estimator": AutoencoderTransformer(2, max_epochs=3), "max_iter": 5},
     "VAE": {"estimator": VAETransformer(max_epochs=3)},
+    "categories": {
+        "estimator": AutoencoderTransformer(
+            architecture=RestoringMLP((16,)),
+            corruption=Masking("random", fill="missing"),
+            max_epochs=3,
+        ),
+        **CATEGORIES,
+    },
     "restorer": {
         "estimator": AutoencoderTransformer(
             architecture=RestoringMLP((16,)),

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 FOLDER = Path(__file__).parent.parent / "examples" / "benchmarks"
@@ -542,6 +543,41 @@ def test_the_quick_protocol_of_imputation_has_every_imputer():
     errors = [float(line.split()[-3]) for line in lines]
     assert errors[0] < min(errors[1:])
     assert errors[1] == pytest.approx(1, abs=0.05)
+
+
+def test_the_quick_comparison_of_mixed_tables_has_every_imputer():
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "imputation_mixed.py"), "--quick"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    means, columns = done.stdout.split("\n\n")[-2:]
+    lines = [line.split("|")[1:4] for line in means.splitlines()[2:]]
+    errors = {
+        name.strip(): [float(c.split()[0]) for c in cells] for name, *cells in lines
+    }
+    assert len(errors) == 5
+    ours, simple = errors["AutoencoderImputer"], errors["mean and mode"]
+    assert ours[0] < 0.8 * simple[0]
+    assert ours[1] < 0.8 * simple[1]
+    assert columns.count("categories") == 3
+
+
+def test_forests_that_fill_in_turn_find_what_columns_tell_of_each_other(literature):
+    mixed = import_module("imputation_mixed")
+    kind = np.arange(300) % 3
+    X = mixed.as_categories(
+        pd.DataFrame({"number": 1.0 * kind, "text": np.array(list("abc"))[kind]}), True
+    )
+    seen, removed = mixed.remove(X, 0.2, np.random.RandomState(0))
+    one = removed.sum(axis=1) == 1
+    filled = mixed.fill_by_forests(seen, 10, 5, 0)
+    assert (filled["text"][one] == X["text"][one]).all()
+    np.testing.assert_allclose(filled["number"][one], X["number"][one], atol=0.3)
+    errors = mixed.column_errors(X, mixed.fill_simply(seen), removed)
+    assert errors["text"] == pytest.approx(2 / 3, abs=0.15)
+    assert errors["number"] == pytest.approx(1, abs=0.15)
 
 
 def test_pooled_estimates_are_those_of_rubins_rules(literature):

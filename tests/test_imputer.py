@@ -127,7 +127,9 @@ def test_the_estimator_is_cloned():
 
 
 def test_default_comes_nearer_to_the_truth_than_the_mean(monkeypatch):
-    monkeypatch.setattr("skae._imputer.STEPS", 100)  # the start is half of it
+    monkeypatch.setattr(
+        "skae._imputation_defaults.STEPS", 100
+    )  # the start is half of it
     rows = load_digits().data[:600]
     holes = np.random.RandomState(0).uniform(size=rows.shape) < 0.2
     seen = np.where(holes, np.nan, rows)
@@ -337,3 +339,275 @@ def test_rows_too_wide_for_a_joint_law_are_drawn_column_by_column():
     imputer = make(sample_posterior=True, n_imputations=2).fit(seen)
     draws = imputer.sample_imputations(seen, 8, random_state=0)[:, np.isnan(seen)]
     assert 0.7 < draws.std() < 1.6
+
+
+# -- tables with categories ------------------------------------------------------------
+
+N_ROWS = 240
+
+
+def make_frame(seed=0):
+    """Return a table of all kinds of columns; the first three tell of each other."""
+    random = np.random.RandomState(seed)
+    kind = random.randint(3, size=N_ROWS)
+    words = np.array(["b", "a", "c"], dtype=object)
+    return pd.DataFrame(
+        {
+            "letter": pd.Categorical(words[kind], categories=["c", "b", "a", "unused"]),
+            "size": pd.Categorical(
+                np.array(["S", "M", "L"])[kind],
+                categories=["S", "M", "L"],
+                ordered=True,
+            ),
+            "number": kind + 0.1 * random.normal(size=N_ROWS),
+            "large": 2**60 + np.arange(N_ROWS),
+            "count": pd.array(kind, dtype="Int64"),
+            "flag": kind > 0,
+            "maybe": pd.array(kind > 1, dtype="boolean"),
+            "small": (0.1 * kind).astype(np.float32),
+        },
+        index=pd.Index(np.arange(N_ROWS)[::-1] + 7, name="row"),
+    )
+
+
+HOLED = ["letter", "size", "number", "count", "maybe", "small"]
+
+
+def with_holes(frame, seed=1):
+    holes = np.random.RandomState(seed).uniform(size=frame.shape) < 0.2
+    holes &= frame.columns.isin(HOLED)
+    return frame.mask(holes), holes
+
+
+FRAME = make_frame()
+FRAME_HOLES, FRAME_IS_HOLE = with_holes(FRAME)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return quick().fit(FRAME_HOLES)
+
+
+def as_polars(frame):
+    polars = pytest.importorskip("polars")
+    sizes = polars.col("size").cast(polars.Enum(["S", "M", "L", "XL"]))
+    return polars.from_pandas(frame).with_columns(sizes)
+
+
+def test_a_frame_of_pandas_comes_back_with_its_holes_filled(fitted):
+    before = FRAME_HOLES.copy(deep=True)
+    filled = fitted.transform(FRAME_HOLES)
+    pd.testing.assert_frame_equal(FRAME_HOLES, before)
+    pd.testing.assert_series_equal(filled.dtypes, FRAME.dtypes)
+    pd.testing.assert_index_equal(filled.index, FRAME.index)
+    assert not filled.isna().any(axis=None)
+    pd.testing.assert_frame_equal(
+        filled.mask(FRAME_IS_HOLE), FRAME.mask(FRAME_IS_HOLE), check_exact=True
+    )
+    pd.testing.assert_frame_equal(fitted.transform(FRAME), FRAME, check_exact=True)
+
+
+def test_a_frame_of_polars_comes_back_with_its_holes_filled():
+    frame = as_polars(FRAME.drop(columns="small"))
+    seen, holes = frame.clone(), {}
+    for name in ("letter", "size", "number", "count", "maybe"):
+        holes[name] = FRAME_IS_HOLE[:, list(FRAME).index(name)]
+        column = seen[name].scatter(np.flatnonzero(holes[name]), None)
+        seen = seen.with_columns(column)
+    filled = quick().fit_transform(seen)
+    assert filled.schema == frame.schema
+    for name in frame.columns:
+        known = ~holes.get(name, np.zeros(N_ROWS, dtype=bool))
+        assert filled[name].null_count() == 0
+        assert filled[name].filter(known).equals(frame[name].filter(known))
+
+
+def test_categories_that_others_tell_are_restored(fitted):
+    filled = fitted.transform(FRAME_HOLES)
+    told = FRAME_IS_HOLE & (FRAME_IS_HOLE.sum(axis=1) <= 4)[:, None]
+    for name in ("letter", "size", "maybe", "count"):
+        where = told[:, list(FRAME).index(name)]
+        assert (filled[name] == FRAME[name])[where].mean() > 0.95
+
+
+def test_categories_that_nothing_tells_become_the_most_frequent_ones():
+    random = np.random.RandomState(0)
+    frame = pd.DataFrame({
+        "often b": pd.Categorical(random.choice(list("abc"), 400, p=[0.2, 0.6, 0.2])),
+        "often no": pd.Categorical(random.choice(["no", "yes"], 400, p=[0.7, 0.3])),
+        "number": random.normal(5, 2, size=400),
+    })  # fmt: skip
+    seen, holes = with_holes(frame.set_axis(HOLED[:3], axis=1))
+    filled = quick().fit_transform(seen)
+    assert (filled["letter"][holes[:, 0]] == "b").all()
+    assert (filled["size"][holes[:, 1]] == "no").all()
+    mean, std = seen["number"].mean(), seen["number"].std()
+    assert (filled["number"][holes[:, 2]] - mean).abs().max() < 0.5 * std
+
+
+def test_rows_of_nothing_get_means_and_modes(fitted):
+    rows = FRAME_HOLES.drop(columns=["large", "flag"])
+    rows.iloc[5] = np.nan
+    for parameters in ({}, {"sample_posterior": True, "n_imputations": 1}):
+        filled = quick(**parameters).fit_transform(rows)
+        assert not filled.isna().any(axis=None)
+        if not parameters:
+            assert filled["letter"].iloc[5] == rows["letter"].mode()[0]
+            assert filled["number"].iloc[5] == pytest.approx(rows["number"].mean())
+
+
+def test_unknown_categories_are_refused_or_left_as_they_are(fitted):
+    rows = FRAME_HOLES.copy()
+    rows["letter"] = rows["letter"].cat.rename_categories({"unused": "new"})
+    rows.iloc[3, 0] = "new"
+    with pytest.raises(ValueError, match=r"unknown categories \['new'\] in column 'le"):
+        fitted.transform(rows)
+    ignoring = quick(handle_unknown="ignore").fit(FRAME_HOLES)
+    filled = ignoring.transform(rows)
+    assert filled["letter"].iloc[3] == "new"
+    assert list(filled["letter"].cat.categories) == ["c", "b", "a", "unused", "new"]
+    assert not filled.isna().any(axis=None)
+    like_missing = rows.copy()
+    like_missing.iloc[3, 0] = np.nan
+    expected = ignoring.transform(like_missing).iloc[3, 1:]
+    pd.testing.assert_series_equal(filled.iloc[3, 1:], expected)
+    ours = AutoencoderImputer(clone(QUICK).set_params(handle_unknown="ignore"))
+    assert ours.fit(FRAME_HOLES).transform(rows)["letter"].iloc[3] == "new"
+
+
+def test_a_later_frame_may_have_fewer_categories(fitted):
+    rows = FRAME_HOLES[FRAME_HOLES["letter"].isin(["a"]) | FRAME_IS_HOLE[:, 0]].copy()
+    rows["letter"] = rows["letter"].cat.remove_unused_categories()
+    assert list(rows["letter"].cat.categories) == ["a"]
+    filled = fitted.transform(rows)
+    assert filled["letter"].dtype == FRAME["letter"].dtype
+    whole = fitted.transform(FRAME_HOLES).loc[rows.index]
+    pd.testing.assert_series_equal(filled["letter"], whole["letter"])
+
+
+def test_columns_of_a_frame_without_a_known_value():
+    frame = FRAME_HOLES.assign(
+        nothing=np.nan, none=pd.Categorical([None] * N_ROWS, categories=["x", "y"])
+    )
+    out = quick(add_indicator=True).fit(frame)
+    filled = out.transform(frame)
+    assert list(filled.columns[: FRAME.shape[1]]) == list(FRAME)
+    assert list(filled.columns) == list(out.get_feature_names_out())
+    assert {"nothing", "none"}.isdisjoint(filled.columns)
+    kept = quick(keep_empty_features=True).fit(frame)
+    filled = kept.transform(frame)
+    assert list(filled.columns) == list(frame.columns)
+    assert (filled["nothing"] == 0).all()
+    assert filled["none"].isna().all()  # there is no category to fill it with
+    assert list(filled["none"].cat.categories) == ["x", "y"]
+    later = kept.transform(frame.assign(none=frame["none"].fillna("y")))
+    assert (later["none"] == "y").all()
+
+
+def test_indicator_columns_of_frames_are_bools():
+    imputer = quick(add_indicator=True).fit(FRAME_HOLES)
+    filled = imputer.transform(FRAME_HOLES)
+    names = [f"missingindicator_{name}" for name in HOLED]
+    assert list(filled.columns) == list(FRAME) + names
+    assert list(imputer.get_feature_names_out()) == list(filled.columns)
+    assert (filled[names].dtypes == "bool").all()
+    holes = FRAME_IS_HOLE[:, FRAME.columns.isin(HOLED)]
+    np.testing.assert_array_equal(filled[names], holes)
+    whole = imputer.set_output(transform="pandas").transform(FRAME_HOLES)
+    pd.testing.assert_frame_equal(whole, filled)
+    flags = imputer.transform(as_polars(FRAME_HOLES)).select(names)
+    np.testing.assert_array_equal(flags.to_numpy(), holes)
+
+
+def test_tables_of_objects_are_filled_where_categories_are_named():
+    table = FRAME_HOLES[["letter", "number", "flag", "size"]].astype(object)
+    table = table.where(table.notna(), None)
+    frame = quick(categorical_features=["letter", "size", "flag"]).fit_transform(table)
+    rows = quick(categorical_features=[0, 2, 3]).fit_transform(table.to_numpy())
+    assert rows.dtype == object
+    np.testing.assert_array_equal(frame.to_numpy(), rows)
+    known = table.notna().to_numpy()
+    np.testing.assert_array_equal(rows[known], table.to_numpy()[known])
+    assert set(rows[:, 0]) == set("abc")
+    own = clone(QUICK).set_params(categorical_features=["letter", "size", "flag"])
+    of_estimator = AutoencoderImputer(own, random_state=0).fit_transform(table)
+    pd.testing.assert_frame_equal(of_estimator, frame)
+
+
+def test_an_estimator_of_numbers_takes_no_categories():
+    class Means(SimpleImputer):
+        def reconstruct(self, X):
+            return self.transform(X)
+
+    AutoencoderImputer(Means()).fit(X_HOLES)
+    with pytest.raises(ValueError, match="takes numbers alone, but X has columns with"):
+        AutoencoderImputer(Means()).fit(FRAME_HOLES)
+
+
+@pytest.mark.parametrize("cls", [AutoencoderTransformer, VAETransformer])
+def test_any_autoencoder_fills_tables_with_categories(cls):
+    imputer = make(cls, max_iter=5).fit(FRAME_HOLES)
+    filled = imputer.transform(FRAME_HOLES)
+    assert not filled.isna().any(axis=None)
+    assert 1 < imputer.n_iter_ <= 5
+    assert list(imputer.estimator_.is_categorical_[:3]) == [True, True, False]
+
+
+def test_fits_to_frames_agree_to_the_bit_and_go_through_pickles(fitted):
+    filled = fitted.transform(FRAME_HOLES)
+    again = quick().fit(FRAME_HOLES)
+    pd.testing.assert_frame_equal(
+        again.transform(FRAME_HOLES), filled, check_exact=True
+    )
+    copy = pickle.loads(pickle.dumps(fitted))
+    pd.testing.assert_frame_equal(copy.transform(FRAME_HOLES), filled, check_exact=True)
+    with pytest.raises(ValueError, match="feature names should match"):
+        fitted.transform(FRAME_HOLES.iloc[:, ::-1])
+    numbers = again.fit(X_HOLES).transform(X_HOLES)  # nothing is left of the frame
+    np.testing.assert_array_equal(numbers, quick().fit_transform(X_HOLES))
+
+
+def test_default_of_many_categories_is_an_autoencoder():
+    codes = np.arange(400.0)[:, None] % [130, 3]
+    imputer = AutoencoderImputer()
+    assert imputer._make_estimator(codes, 0, np.array([1])).architecture != "auto"
+    assert imputer._make_estimator(codes, 0, np.array([0, 1])).architecture == "auto"
+
+
+def test_draws_of_categories_are_as_frequent_as_these_and_belong_together():
+    random = np.random.RandomState(0)
+    kind = random.choice(3, 900, p=[0.5, 0.3, 0.2])
+    frame = pd.DataFrame({
+        "letter": pd.Categorical(np.array(list("abc"))[kind]),
+        "size": pd.Categorical(np.array(list("xyz"))[kind]),
+        "number": random.normal(size=900),
+    })  # fmt: skip
+    holes = random.uniform(size=900) < 0.5
+    seen = frame.copy()
+    seen.loc[holes, ["letter", "size"]] = None  # together
+    imputer = quick(sample_posterior=True, n_imputations=2).fit(seen)
+    tables = imputer.sample_imputations(seen, 6, random_state=0)
+    drawn = pd.concat([table[holes] for table in tables])
+    shares = drawn["letter"].value_counts(normalize=True)[list("abc")]
+    np.testing.assert_allclose(shares, [0.5, 0.3, 0.2], atol=0.05)
+    same = drawn["letter"].cat.codes == drawn["size"].cat.codes
+    assert same.mean() > 0.85  # of independent draws 0.38
+    pd.testing.assert_frame_equal(tables[0][~holes], seen[~holes], check_exact=True)
+    assert not tables[0].equals(tables[2])
+    pd.testing.assert_frame_equal(imputer.transform(seen), imputer.transform(seen))
+
+
+def test_draws_of_numbers_beside_categories_spread_as_these_do():
+    random = np.random.RandomState(0)
+    kind = random.randint(2, size=900)
+    frame = pd.DataFrame({
+        "kind": pd.Categorical(np.array(["no", "yes"])[kind]),
+        "number": 3.0 * kind + random.normal(size=900),
+    })  # fmt: skip
+    holes = random.uniform(size=900) < 0.3
+    seen = frame.assign(number=frame["number"].mask(holes))
+    imputer = quick(sample_posterior=True, n_imputations=2).fit(seen)
+    drawn = pd.concat(imputer.sample_imputations(seen, 8, random_state=0))
+    of_kind = drawn[np.tile(holes, 8)].groupby("kind", observed=True)["number"]
+    np.testing.assert_allclose(of_kind.mean(), [0, 3], atol=0.2)
+    np.testing.assert_allclose(of_kind.std(), 1, atol=0.15)

@@ -30,7 +30,8 @@ FLOORS = [
     ["_fit_run", "_generation"],
     ["_base"],
     ["_autoencoder", "_vae"],
-    ["_imputation_model", "_anomaly_model"],
+    ["_imputation_model", "_imputation_defaults", "_anomaly_model", "_filled_table"],
+    ["_table_imputation_model"],
     ["_outlier_detector", "_imputer", "compression", "inspection", "persistence"],
     ["__init__"],
 ]

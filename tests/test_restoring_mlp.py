@@ -1,12 +1,16 @@
 """RestoringMLP: holes of tables are filled from the joint normal law of columns on."""
 
+import pickle
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_wine
 
 from skae import AutoencoderTransformer, VAETransformer
 from skae._modules._joint_normal import FURTHEST, PRIOR_ROWS, JointNormal
+from skae._modules._steps import N_STEPS, Steps
 from skae._random import Rng
 from skae.architectures import RestoringMLP
 from skae.corruptions import GaussianNoise, Masking
@@ -186,3 +190,85 @@ def test_a_column_that_only_held_out_rows_know_does_no_harm():
     for seed in range(3):  # one of them at least holds row 3 out
         model = AutoencoderTransformer(**QUICK | {"random_state": seed}).fit(rows)
         assert np.isfinite(model.reconstruct(rows)).all()
+
+
+# -- tables with categories ------------------------------------------------------------
+
+
+def make_table(n_rows=200):
+    """Return a table of which the last column tells the first two."""
+    random = np.random.RandomState(0)
+    number = random.normal(size=n_rows)
+    kind = np.digitize(number, [-0.5, 0.5])
+    table = pd.DataFrame({
+        "three": pd.Categorical(np.array(list("abc"))[kind]),
+        "two": pd.Categorical(np.array(["no", "yes"])[kind // 2]),
+        "number": number,
+    })  # fmt: skip
+    return table.mask(random.uniform(size=table.shape) < 0.2).dropna(how="all")
+
+
+def test_training_on_tables_starts_from_shares_by_the_law():
+    table = make_table()
+    frozen = {"optimizer": "sgd", "lr": 1e-30, "schedule": "constant"}
+    model = AutoencoderTransformer(
+        **QUICK | {"max_epochs": 1}, **frozen, early_stopping=False
+    ).fit(table)
+    number = (table["number"] - table["number"].mean()) / table["number"].std(ddof=0)
+    yes = table["two"].map({"no": 0.0, "yes": 1.0}).astype(float)
+    codes = [
+        (table["three"] == c).where(table["three"].notna(), np.nan).astype(float)
+        for c in "abc"
+    ]
+    U = torch.from_numpy(np.column_stack([number, yes, *codes]).astype(float))
+    filled = JointNormal(5).double().fit(U)(U).numpy()
+    shares = filled[:, 2:].clip(0.01, 0.99)
+    probabilities = model.reconstruct_proba(table)
+    np.testing.assert_allclose(
+        probabilities["three"], shares / shares.sum(axis=1, keepdims=True), rtol=1e-3
+    )
+    np.testing.assert_allclose(
+        probabilities["two"][:, 1], filled[:, 1].clip(0.01, 0.99), rtol=1e-3
+    )
+    holes = table["number"].isna()
+    expected = filled[:, 0] * table["number"].std(ddof=0) + table["number"].mean()
+    restored = model.reconstruct(table)["number"]
+    np.testing.assert_allclose(restored[holes], expected[holes], rtol=1e-3, atol=1e-6)
+
+
+def test_known_categories_are_restored_as_they_are_and_scored_as_such():
+    table = make_table()
+    model = AutoencoderTransformer(**QUICK).fit(table)
+    restored = model.reconstruct(table)
+    known = table.notna()
+    pd.testing.assert_frame_equal(restored[known], table[known])
+    assert model.transform(table).shape == (len(table), 5)
+    pd.testing.assert_frame_equal(
+        model.inverse_transform(model.transform(table)),
+        restored.reset_index(drop=True),
+    )
+    assert model.score(table) > 0.99
+    copy = pickle.loads(pickle.dumps(model))
+    pd.testing.assert_frame_equal(copy.reconstruct(table), restored, check_exact=True)
+
+
+def test_a_category_is_hidden_as_a_whole():
+    module = AutoencoderTransformer(**QUICK).fit(make_table()).module_
+    U = module.layout.expand(torch.tensor([[1.0, 0.0, 0.3]] * 400))
+    hidden = module.corrupt(U, Rng(0)).isnan()
+    three = hidden[:, module.layout.columns == 0]
+    assert (three.all(dim=1) == three.any(dim=1)).all()
+    assert 100 < three[:, 0].sum() < 300
+
+
+def test_steps_are_climbed_one_after_the_other():
+    column = np.append(np.repeat([0.0, 1.0, 3.0], 5), np.nan)
+    steps = Steps(1).fit(torch.from_numpy(column[:, None]))
+    climbed = steps(torch.tensor([[-1.0], [0.5], [1.0], [2.0], [9.0]]))
+    assert climbed.shape == (5, N_STEPS)
+    expected = [[0, 0], [0.5, 0], [1, 0], [1, 0.5], [1, 1]]
+    np.testing.assert_allclose(climbed[:, :2], expected)
+    assert (climbed[:, 2:] == 0).all()
+    many = Steps(1).fit(torch.arange(1601.0)[:, None])
+    climbed = many(torch.tensor([[800.0], [850.0]])).sum(dim=1)
+    np.testing.assert_allclose(climbed, [N_STEPS / 2, N_STEPS / 2 + 0.5])

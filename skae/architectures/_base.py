@@ -55,7 +55,7 @@ class Architecture(BaseEstimator, ABC):
     def build_decoder(self, n_components, n_outputs, rng):
         """Return the network from codes to rows, or None for no network."""
 
-    def build_restorer(self, n_features, rng):
+    def build_restorer(self, n_features, rng, n_more=0):
         """Return the network from rows to what to add to them, without a code.
 
         Asked for where `has_bottleneck` is False, and the other two then are not. Maps
@@ -65,7 +65,8 @@ class Architecture(BaseEstimator, ABC):
 
         Where `is_shown_holes`, what it maps is (n_rows, 3 * n_features): a filled row
         in a scale that brings far values near, the filled row itself, and 1 where it
-        has been filled. Where `is_told_noise`, waves of the noise's strength follow
-        upon the row, as `DenoisingMLP` has them.
+        has been filled; of a table with categories `n_more` numbers follow. Where
+        `is_told_noise`, waves of the noise's strength follow upon the row, as
+        `DenoisingMLP` has them.
         """
         raise NotImplementedError

@@ -12,6 +12,10 @@ class RestoringMLP(MLP):
     from the best linear answer. Values that are known stay what they are, unless a
     corruption other than `Masking(fill="missing")` may have changed them.
 
+    Of a table with categories the law is that of entries that say whether a column has
+    a category, and its mean a probability. The network is shown numbers in steps, too,
+    and a linear map runs beside it.
+
     Trained with that corruption, a row without holes is restored as it is, and scores
     as if nothing had been lost. For tables of up to a few hundred columns: each row
     has a system of linear equations to solve.
@@ -54,7 +58,7 @@ class RestoringMLP(MLP):
             dropout=dropout,
         )
 
-    def build_restorer(self, n_features, rng):
+    def build_restorer(self, n_features, rng, n_more=0):
         """Return the network that says what to add to filled rows."""
-        sizes = tuple(self.hidden_layer_sizes)
-        return self._build(3 * n_features, sizes, n_features, rng)
+        sizes, n_inputs = tuple(self.hidden_layer_sizes), 3 * n_features + n_more
+        return self._build(n_inputs, sizes, n_features, rng)
