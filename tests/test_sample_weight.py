@@ -193,8 +193,6 @@ def weights_of(model):
 )
 @pytest.mark.parametrize("table", ["full", "holes", "categories"])
 def test_weights_train_the_network_that_repeated_rows_train(model, table):
-    if table == "categories" and not model.architecture.has_bottleneck:
-        pytest.skip("a table with categories needs a bottleneck")
     whole = {"full": X, "holes": X_HOLES, "categories": FRAME}[table]
     repeated = whole.iloc[REPEATED] if table == "categories" else whole[REPEATED]
     weighted = clone(model).fit(whole, sample_weight=COUNTS)
