@@ -21,6 +21,9 @@ agree with its figures; published ones are read from dte_semi_aucroc.csv and the
 in the folder `--published`, if there is one. With `--pyod` the autoencoder and the VAE
 of PyOD [3]_ join in, with their default numbers of epochs and with 100.
 
+What is measured is written to the file `--figures` too, if there is one: a run that was
+cut off goes on with the tables that are not in it.
+
 Tables are read from the folder adbench in the folder that the environment variable
 SKAE_DATA names, or in ../shared/data beside the repository. With --quick it is
 one that comes with scikit-learn.
@@ -37,6 +40,7 @@ References
 
 import argparse
 import csv
+import json
 import shlex
 import sys
 from functools import partial
@@ -146,7 +150,11 @@ OF_PYOD = {
 def measure(tables, arguments):
     """Return figures by table and method: the two areas, and seconds."""
     figures = {}
+    if arguments.figures is not None and arguments.figures.exists():
+        figures = json.loads(arguments.figures.read_text())
     for name, X, y in tables:
+        if name in figures:
+            continue
         figures[name] = {}
         methods = METHODS | (OF_PYOD if arguments.pyod else {})
         for method, function in methods.items():
@@ -164,9 +172,11 @@ def measure(tables, arguments):
                         times["cpu"],
                     )
                 )
-            figures[name][method] = np.mean(runs, axis=0)
+            figures[name][method] = np.mean(runs, axis=0).tolist()
         line = (f"{m} {v[0]:.1f} {v[1]:.1f}" for m, v in figures[name].items())
         print(name, *line, sep="; ", file=sys.stderr, flush=True)
+        if arguments.figures is not None:
+            arguments.figures.write_text(json.dumps(figures, indent=1))
     return figures
 
 
@@ -185,7 +195,7 @@ def with_published(figures, arguments):
         key = plain(name.partition("_")[2])
         for method in PUBLISHED:
             pair = [float(published[area, key][method]) for area in ("roc", "pr")]
-            methods[f"{method}, published"] = np.array([*pair, np.nan])
+            methods[f"{method}, published"] = [*pair, np.nan]
     return figures
 
 
@@ -248,6 +258,7 @@ def main():
     parser.add_argument("--tables", nargs="+", help="names, as 14_glass; default: all")
     parser.add_argument("--pyod", action="store_true", help="its networks too")
     parser.add_argument("--published", type=Path, default=Path("published"))
+    parser.add_argument("--figures", type=Path, help="a JSON file: go on with it")
     parser.add_argument("--quick", action="store_true", help="tiny: does it run?")
     arguments = parser.parse_args()
     if arguments.quick:
