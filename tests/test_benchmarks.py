@@ -1,5 +1,6 @@
 """The benchmark of speed runs, and what it puts beside skae has skae's size."""
 
+import argparse
 import json
 import math
 import subprocess
@@ -513,6 +514,36 @@ def test_a_ratio_between_two_rates_is_on_the_line_between_them(literature):
     curve = [(0.1, 20.0, None), (0.4, 24.0, None)]
     assert at_rate(curve, 0.2) == pytest.approx(22.0)
     assert math.isnan(at_rate(curve, 0.5))
+
+
+def test_shares_of_clean_rows_are_near_what_was_asked_for(literature, monkeypatch):
+    thresholds = import_module("anomaly_thresholds")
+    monkeypatch.setattr("skae._anomaly_model.STEPS", 100)
+    X = np.random.default_rng(0).normal(size=(400, 4))
+    runs = [thresholds.shares(X, seed) for seed in range(2)]
+    asked = 100 * np.array([next(iter(t.values())) for t in thresholds.THRESHOLDS])
+    assert (np.abs(np.mean(runs, axis=0) - asked) < 4).all()
+    # 40 scores have no p-value of 2 %
+    few = thresholds.shares(X[:80], 0)
+    assert math.isnan(few[0])
+    assert not np.isnan(few[1:]).any()
+
+
+def test_splits_of_small_tables_are_many(literature):
+    thresholds = import_module("anomaly_thresholds")
+    arguments = argparse.Namespace(fewest=3, error=0.5)
+    # of 200 rows 100 decide a threshold and 100 are counted: 2 x .05 x .95 / 100
+    n = thresholds.n_splits(200, arguments)
+    assert math.sqrt(0.05 * 0.95 * 2 / 100 / n) <= 0.005
+    assert math.sqrt(0.05 * 0.95 * 2 / 100 / (n - 1)) > 0.005
+    assert thresholds.n_splits(4000, arguments) == 3
+
+
+def test_the_quick_memory_of_fit_is_counted():
+    model = "AutoencoderTransformer"
+    lines = quick_report("memory.py", "--models", model)["In the memory of the table"]
+    assert [line["model"] for line in lines] == [model]
+    assert 0 < float(lines[0]["memory"]) < math.inf
 
 
 def test_the_quick_comparison_of_imputers_runs_them_all():

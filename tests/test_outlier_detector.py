@@ -179,6 +179,21 @@ def test_outliers_among_the_training_rows_do_not_speak_for_each_other():
     assert area(0.1) > 0.99 > area("auto")
 
 
+def test_rows_less_noise_are_seen_among_many(monkeypatch):
+    # outliers are close to each other, and the default network draws them apart
+    monkeypatch.setattr("skae._anomaly_model.STEPS", 300)
+    cluster = 3 + 0.1 * np.random.default_rng(0).normal(size=(20, 6))
+    X = np.concatenate([X_TRAIN[:300], cluster])
+    detector = AutoencoderOutlierDetector(contamination=0.1, cv=2, random_state=0)
+    scores = detector.fit(X).score_samples(X)
+    assert roc_auc_score(np.repeat([0, 1], [300, 20]), -scores) > 0.99
+    as_they_are, denoised = detector._model.measures
+    V = detector._model.units.measure(X, np.arange(len(X)))
+    moved = np.linalg.norm(denoised.look(None, V), axis=1)
+    assert (moved[:300] < np.linalg.norm(V[:300], axis=1)).mean() > 0.95
+    np.testing.assert_array_equal(as_they_are.look(None, V), V)
+
+
 def test_elbo_counts_in_place_of_residuals():
     vae = VAETransformer(2, architecture=MLP(()), max_epochs=1, random_state=0)
     detector = AutoencoderOutlierDetector(vae, n_neighbors=0, random_state=0)
