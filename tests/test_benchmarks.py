@@ -624,18 +624,25 @@ def test_pooled_estimates_are_those_of_rubins_rules(literature):
     ]  # fmt: skip
 
 
-def test_the_quick_comparison_of_detectors_runs_them_all():
-    done = subprocess.run(
-        [sys.executable, str(FOLDER / "anomalies.py"), "--quick"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    *_, ours, nearest, forest, _, verdict = done.stdout.splitlines()
+def test_the_quick_comparison_of_detectors_runs_them_all(
+    literature, monkeypatch, capsys, tmp_path
+):
+    anomalies = import_module("anomalies")
+    monkeypatch.setattr("skae._anomaly_model.STEPS", 200)
+    figures = tmp_path / "figures.json"
+    arguments = ["anomalies.py", "--quick", "--figures", str(figures)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    anomalies.main()
+    report = capsys.readouterr().out
+    *_, ours, nearest, forest, _, verdict = report.splitlines()
     assert verdict == "Sizes too small for a verdict."
     areas = [float(line.split("|")[2]) for line in (ours, nearest, forest)]
     assert areas[0] > 99
     assert min(areas) > 90
+    # what is in the file is not measured again
+    monkeypatch.setattr(anomalies, "METHODS", {})
+    anomalies.main()
+    assert capsys.readouterr().out == report
 
 
 def test_protocols_of_anomalies_split_rows_as_described(literature):

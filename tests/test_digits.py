@@ -29,7 +29,7 @@ def folds():
             make_pipeline(reducer, StandardScaler(), LogisticRegression(max_iter=5000)),
             X,
             y,
-            cv=3,
+            cv=2,
             scoring={"accuracy": "accuracy", "error": squared_error},
         )
         for reducer in reducers
