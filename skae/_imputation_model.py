@@ -54,9 +54,7 @@ class ImputationModel:
         V = self._standard(holed)
         off = (X - fill(holed)) / self.units
         scores = off / self._deviations(V).clip(min=np.finfo(np.float32).eps)
-        everything = np.sort(scores[hidden])
-        columns = [np.sort(s[h]) for s, h in zip(scores.T, hidden.T, strict=True)]
-        return [s if len(s) >= FEWEST else everything for s in columns]
+        return laws_of_columns(scores, hidden)
 
     def _deviations(self, V):
         if self.law is None:
@@ -88,6 +86,16 @@ class ImputationModel:
             off = quantiles(scores, normal[rows, j]) * deviations[rows, j]
             result[rows, j] += (off * self.units[j]).astype(result.dtype)
         return result
+
+
+def laws_of_columns(scores, hidden):
+    """Return the sorted scores of hidden entries by column, all of them if it has few.
+
+    Both are (n_rows, n_columns).
+    """
+    everything = np.sort(scores[hidden])
+    columns = [np.sort(s[h]) for s, h in zip(scores.T, hidden.T, strict=True)]
+    return [s if len(s) >= FEWEST else everything for s in columns]
 
 
 def quantiles(scores, normal):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skae._imputation_model import FEWEST, HIDDEN, quantiles
+from skae._imputation_model import HIDDEN, laws_of_columns, quantiles
 
 # How many known values of a column stand for it where nothing is known of a row.
 MOST_KNOWN = 1000
@@ -49,9 +49,7 @@ class TableImputationModel:
         off, hidden = np.zeros_like(X), hidden & rows[:, None]
         off[rows] = (X[rows] - self.estimator.reconstruct(holed[rows])) / self.units
         hidden[:, self.categorical] = False
-        everything = np.sort(off[hidden])
-        columns = [np.sort(o[h]) for o, h in zip(off.T, hidden.T, strict=True)]
-        return [s if len(s) >= FEWEST else everything for s in columns]
+        return laws_of_columns(off, hidden)
 
     def draw(self, X, filled, seed):
         """Return filled rows with a draw in each hole of X, of the dtype of `filled`.

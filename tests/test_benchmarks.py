@@ -126,16 +126,22 @@ def read_tables(markdown):
     return tables
 
 
-def quick_report(script, *arguments):
-    """Return the tables that a script prints with --quick."""
+def quick_output(script, *arguments):
+    """Return what a script prints with --quick."""
     done = subprocess.run(
         [sys.executable, str(FOLDER / script), "--quick", *arguments],
         check=True,
         capture_output=True,
         text=True,
     )
-    assert "Sizes too small for a verdict." in done.stdout
-    return read_tables(done.stdout)
+    return done.stdout
+
+
+def quick_report(script, *arguments):
+    """Return the tables that a script prints with --quick."""
+    report = quick_output(script, *arguments)
+    assert "Sizes too small for a verdict." in report
+    return read_tables(report)
 
 
 def figures_of(tables, figure):
@@ -547,13 +553,8 @@ def test_the_quick_memory_of_fit_is_counted():
 
 
 def test_the_quick_comparison_of_imputers_runs_them_all():
-    done = subprocess.run(
-        [sys.executable, str(FOLDER / "imputation.py"), "--quick"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    lines = done.stdout.strip().splitlines()
+    output = quick_output("imputation.py")
+    lines = output.strip().splitlines()
     assert lines[0] == "wine, 30% removed"
     errors = {line[:20].strip(): float(line.split()[-2]) for line in lines[2:]}
     assert len(errors) == 5
@@ -562,13 +563,8 @@ def test_the_quick_comparison_of_imputers_runs_them_all():
 
 
 def test_the_quick_protocol_of_imputation_has_every_imputer():
-    done = subprocess.run(
-        [sys.executable, str(FOLDER / "imputation_protocols.py"), "--quick"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    *_, header, ours, mean, neighbours, iterative, trees = done.stdout.splitlines()
+    output = quick_output("imputation_protocols.py")
+    *_, header, ours, mean, neighbours, iterative, trees = output.splitlines()
     assert header.split() == ["MSE", "deviation", "seconds"]
     lines = [ours, mean, neighbours, iterative, trees]
     errors = [float(line.split()[-3]) for line in lines]
@@ -577,13 +573,8 @@ def test_the_quick_protocol_of_imputation_has_every_imputer():
 
 
 def test_the_quick_comparison_of_mixed_tables_has_every_imputer():
-    done = subprocess.run(
-        [sys.executable, str(FOLDER / "imputation_mixed.py"), "--quick"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    means, columns = done.stdout.split("\n\n")[-2:]
+    output = quick_output("imputation_mixed.py")
+    means, columns = output.split("\n\n")[-2:]
     lines = [line.split("|")[1:4] for line in means.splitlines()[2:]]
     errors = {
         name.strip(): [float(c.split()[0]) for c in cells] for name, *cells in lines
@@ -661,13 +652,7 @@ def test_protocols_of_anomalies_split_rows_as_described(literature):
 
 
 def test_the_quick_comparison_of_census_tables_runs_both_parts():
-    done = subprocess.run(
-        [sys.executable, str(FOLDER / "census.py"), "--quick"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    lines = [line.split() for line in done.stdout.splitlines()]
+    lines = [line.split() for line in quick_output("census.py").splitlines()]
     codes = next(line for line in lines if line[:2] == ["codes,", "linear"])
     assert codes[2] == "2.0"  # of 25 columns
     # of the model with all numbers, and of that with categories, for each density
