@@ -535,6 +535,16 @@ def test_shares_of_clean_rows_are_near_what_was_asked_for(literature, monkeypatc
     assert not np.isnan(few[1:]).any()
 
 
+def test_the_quick_count_of_false_discoveries_has_every_rate():
+    (lines,) = quick_report("anomaly_discoveries.py").values()
+    assert [line["asked"] for line in lines] == 2 * ["0.05", "0.1", "0.2"]
+    assert [line["promised"] for line in lines[:3]] == ["0.045", "0.090", "0.180"]
+    found = [float(line["found"]) for line in lines[:3]]
+    assert 0.2 < found[0] <= found[1] <= found[2] < 1
+    false = [float(line["false"].split()[0]) for line in lines]
+    assert max(false) < 0.25
+
+
 def test_splits_of_small_tables_are_many(literature):
     thresholds = import_module("anomaly_thresholds")
     arguments = argparse.Namespace(fewest=3, error=0.5)
