@@ -11,8 +11,8 @@ over trials: the share of false alarms among all alarms, zero where there is non
 its standard error, and the share of outliers that are found.
 
 The procedure promises the rate times the share of usual rows among the new ones, on
-average, for scores of rows that are exchangeable [1]_; those here are of models of three
-quarters of the rows beside one of all rows, and nearly so.
+average, for scores of rows that are exchangeable [1]_; those here are of models of
+three quarters of the rows beside one of all rows, and nearly so.
 
 .. [1] S. Bates, E. Candes, L. Lei, Y. Romano, M. Sesia, "Testing for Outliers with
    Conformal p-values", Annals of Statistics 51, 2023, arXiv:2104.08279.
