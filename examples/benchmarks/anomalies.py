@@ -63,8 +63,9 @@ FEWEST_ROWS, MOST_ROWS = 1000, 50_000
 CONTAMINATION = 0.1  # of the second protocol, for all tables
 ROC, PR = "ROC", "precision-recall"
 
-#: Published methods that are shown, if there are figures.
-PUBLISHED = ("kNN", "DTE-NP", "ICL", "DTE-C", "IForest", "MCD", "VAE")
+#: Of the published methods, those whose figures are shown table by table.
+SHOWN = ("kNN", "DTE-NP", "ICL", "DTE-C", "IForest", "MCD", "VAE")
+AS_PUBLISHED = ", published"
 
 
 def load_tables(quick):
@@ -183,19 +184,20 @@ def measure(tables, arguments):
 def with_published(figures, arguments):
     """Return the figures with published ones of the same tables, if there are any."""
     kind = {"one-class": "semi", "contaminated": "unsup"}[arguments.protocol]
-    published = {}
+    published = []
     for area in ("roc", "pr"):
         path = arguments.published / f"dte_{kind}_auc{area}.csv"
         if not path.exists():
             return figures
         with path.open() as lines:
-            for row in csv.DictReader(lines):
-                published[area, plain(row["dataset"])] = row
+            published.append(
+                {plain(row["dataset"]): row for row in csv.DictReader(lines)}
+            )
     for name, methods in figures.items():
-        key = plain(name.partition("_")[2])
-        for method in PUBLISHED:
-            pair = [float(published[area, key][method]) for area in ("roc", "pr")]
-            methods[f"{method}, published"] = [*pair, np.nan]
+        roc, pr = (rows[plain(name.partition("_")[2])] for rows in published)
+        for method in [key for key in roc if key != "dataset"]:
+            pair = [float(roc[method]), float(pr[method])]
+            methods[f"{method}{AS_PUBLISHED}"] = [*pair, np.nan]
     return figures
 
 
@@ -207,45 +209,62 @@ def plain(name):
 # -- report ----------------------------------------------------------------------------
 
 
-def report(figures, arguments):
+def report(figures, sizes, arguments):
     """Return what came out, as markdown."""
     methods = list(next(iter(figures.values())))
+    shown = [
+        i
+        for i, method in enumerate(methods)
+        if not method.endswith(AS_PUBLISHED) or method.partition(",")[0] in SHOWN
+    ]
     cube = np.array([[figures[t][m] for m in methods] for t in figures])
     lines = [
-        [table, *(f"{roc:.1f} / {pr:.1f}" for roc, pr, _ in row)]
+        [table, *(f"{roc:.1f} / {pr:.1f}" for roc, pr, _ in row[shown])]
         for table, row in zip(figures, cube, strict=True)
     ]
-    ranks = rankdata(-cube[:, :, :2], axis=1).mean(axis=0)  # (n_methods, 2)
-    summary = []
-    for i, method in enumerate(methods):
-        ahead = cube[:, 0, :2] - cube[:, i, :2]
-        p = ["" if i == 0 else f"{wilcoxon(ahead[:, j]).pvalue:.3f}" for j in (0, 1)]
-        wins = [f"{(ahead[:, j] > 0).sum()}" if i else "" for j in (0, 1)]
-        means = cube[:, i].mean(axis=0)
-        summary.append(
-            [
-                method,
-                *(f"{area:.2f}" for area in means[:2]),
-                *(f"{rank:.1f}" for rank in ranks[i]),
-                *wins,
-                *p,
-                "" if np.isnan(means[2]) else f"{means[2]:.1f}",
-            ]
-        )
-    head = ["method", ROC, PR, f"rank, {ROC}", f"rank, {PR}"]
-    head += [f"ours above, {ROC}", f"{PR}", f"p, {ROC}", f"p, {PR}", "CPU seconds"]
     parts = [
         f"# Anomalies: {arguments.protocol}",
         f"`{shlex.join(['python', *sys.argv])}`",
         list_text(describe_machine()),
         "## Tables",
-        table_text(["table", *methods], lines),
+        table_text(["table", *(methods[i] for i in shown)], lines),
         "## Means over tables, mean ranks, tables where ours is above, Wilcoxon's p",
-        table_text(head, summary),
+        compare(methods, cube),
     ]
+    # the smaller ones are drawn with replacement: training rows come again in the test
+    large = np.array([sizes[table] >= FEWEST_ROWS for table in figures])
+    if 1 < large.sum() < len(large):
+        parts += [
+            f"## The same, over {large.sum()} tables of {FEWEST_ROWS:,} rows and more",
+            compare(methods, cube[large]),
+        ]
     if arguments.quick:
         parts.append(TOO_SMALL)
     return "\n\n".join(parts)
+
+
+def compare(methods, cube):
+    """Return a line for each method, the best mean area first; ours is method 0."""
+    ranks = rankdata(-cube[:, :, :2], axis=1).mean(axis=0)  # (n_methods, 2)
+    means = cube.mean(axis=0)
+    lines = []
+    for i in np.argsort(-means[:, 0]):
+        ahead = cube[:, 0, :2] - cube[:, i, :2]
+        p = ["" if i == 0 else f"{wilcoxon(ahead[:, j]).pvalue:.3f}" for j in (0, 1)]
+        wins = [f"{(ahead[:, j] > 0).sum()}" if i else "" for j in (0, 1)]
+        lines.append(
+            [
+                methods[i],
+                *(f"{area:.2f}" for area in means[i, :2]),
+                *(f"{rank:.1f}" for rank in ranks[i]),
+                *wins,
+                *p,
+                "" if np.isnan(means[i, 2]) else f"{means[i, 2]:.1f}",
+            ]
+        )
+    head = ["method", ROC, PR, f"rank, {ROC}", f"rank, {PR}"]
+    head += [f"ours above, {ROC}", PR, f"p, {ROC}", f"p, {PR}", "CPU seconds"]
+    return table_text(head, lines)
 
 
 def main():
@@ -263,13 +282,13 @@ def main():
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds = 1
-    tables = (
+    tables = [
         table
         for table in load_tables(arguments.quick)
         if arguments.tables is None or table[0] in arguments.tables
-    )
+    ]
     figures = with_published(measure(tables, arguments), arguments)
-    print(report(figures, arguments))
+    print(report(figures, {name: len(X) for name, X, _ in tables}, arguments))
 
 
 if __name__ == "__main__":
