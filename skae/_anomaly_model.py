@@ -221,6 +221,9 @@ class Denoiser(Restorer):
 
     def fit(self, rows, which):
         """Train on some of the rows, anew."""
+        if len(which) > STEPS * BATCH_SIZE:  # which is what the steps will see
+            random_state = np.random.RandomState(self.seed)
+            which = random_state.choice(which, STEPS * BATCH_SIZE, replace=False)
         n_batches = -(-len(which) // BATCH_SIZE)
         self.estimator = AutoencoderTransformer(
             architecture=DenoisingMLP(noise=NOISE),

@@ -5,7 +5,7 @@ import numpy as np
 from skae import _modules
 
 # Rows that are brought into units at once.
-ROWS_AT_ONCE = 8192
+ROWS_AT_ONCE = 2048
 
 
 class TableUnits:

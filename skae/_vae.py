@@ -37,6 +37,9 @@ N_SCORING_DRAWS = 64
 # (Burda et al. 2016), and the posterior has collapsed if fewer than this share are.
 ACTIVE_VARIANCE, COLLAPSED_SHARE = 0.01, 0.1
 
+# Rows whose posterior is described at once.
+ROWS_AT_ONCE = 8192
+
 
 class VAETransformer(BaseAutoencoder):
     r"""Encode rows as distributions with a variational autoencoder.
@@ -310,10 +313,10 @@ class VAETransformer(BaseAutoencoder):
     def _fitted_attributes(self, net, X, names, seed, record):
         """Return every attribute that fitting sets, the active components too."""
         attributes = super()._fitted_attributes(net, X, names, seed, record)
-        mean, kl = _training.map_rows(net.module_, "mean_and_kl", X)
+        kl, variance = describe_posterior(net.module_, X)
         return attributes | {
-            "kl_per_component_": kl.mean(axis=0),
-            "n_active_components_": int((mean.var(axis=0) > ACTIVE_VARIANCE).sum()),
+            "kl_per_component_": kl,
+            "n_active_components_": int((variance > ACTIVE_VARIANCE).sum()),
         }
 
     def _warn_of(self, attributes):
@@ -494,3 +497,18 @@ class VAETransformer(BaseAutoencoder):
 
     def _middle_of_codes(self):
         return np.zeros(self.n_components_)  # of the prior
+
+
+def describe_posterior(module, X):
+    """Return the mean KL term and the variance of posterior means, by component.
+
+    Both are (n_components,). Nothing as long as X is kept.
+    """
+    totals = np.zeros((3, module.n_components))
+    for start in range(0, len(X), ROWS_AT_ONCE):
+        rows = X[start : start + ROWS_AT_ONCE]
+        mean, kl = _training.map_rows(module, "mean_and_kl", rows)
+        parts = (kl, mean, np.square(mean, dtype=np.float64))
+        totals += [part.sum(axis=0, dtype=np.float64) for part in parts]
+    kl, mean, square = totals / len(X)
+    return kl, square - np.square(mean)

@@ -18,6 +18,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer, VAETransformer
+from skae._vae import describe_posterior
 from skae.architectures import MLP
 from skae.likelihoods import Bernoulli, Laplace
 
@@ -395,6 +396,17 @@ def test_a_collapsed_posterior_is_warned_of_with_the_remedy():
         warnings.simplefilter("error")
         healthy.fit(X_WINE)
     assert healthy.n_active_components_ == 2
+
+
+def test_the_posterior_of_many_rows_is_described_in_parts():
+    X = np.random.default_rng(0).normal(size=(20_000, 3)) @ np.diag([1.0, 2.0, 3.0])
+    vae = VAETransformer(2, max_epochs=1, random_state=0).fit(X)
+    mean, std = vae.encode_distribution(X)
+    kl = 0.5 * (mean**2 + std**2 - 1) - np.log(std)
+    np.testing.assert_allclose(vae.kl_per_component_, kl.mean(axis=0))
+    described, variance = describe_posterior(vae.module_, X)
+    np.testing.assert_allclose(described, kl.mean(axis=0))
+    np.testing.assert_allclose(variance, mean.var(axis=0))
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])

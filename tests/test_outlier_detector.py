@@ -179,6 +179,23 @@ def test_outliers_among_the_training_rows_do_not_speak_for_each_other():
     assert area(0.1) > 0.99 > area("auto")
 
 
+def test_a_large_table_is_learned_from_as_many_rows_as_the_steps_see(monkeypatch):
+    monkeypatch.setattr("skae._anomaly_model.STEPS", 3)
+    monkeypatch.setattr("skae._anomaly_model.BATCH_SIZE", 16)
+    learned_from = []
+    measure = TableUnits.measure
+
+    def record(units, X, which):
+        learned_from.append(which)
+        return measure(units, X, which)
+
+    monkeypatch.setattr(TableUnits, "measure", record)
+    detector = AutoencoderOutlierDetector(cv=2, random_state=0).fit(X_TRAIN[:100])
+    # two folds, and all
+    assert [len(np.unique(which)) for which in learned_from] == [48, 48, 48]
+    assert detector.predict(X_TRAIN[:100]).shape == (100,)
+
+
 def test_rows_less_noise_are_seen_among_many(monkeypatch):
     # outliers are close to each other, and the default network draws them apart
     monkeypatch.setattr("skae._anomaly_model.STEPS", 300)

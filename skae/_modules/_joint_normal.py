@@ -26,7 +26,7 @@ FURTHEST = 5.0
 MOST_COLUMNS = 128
 
 # Rows to learn the law from, and numbers of the systems that are solved at once.
-MOST_ROWS, CELLS = 5000, 2**20
+MOST_ROWS, CELLS = 5000, 2**18
 
 
 class JointNormal(nn.Module):
