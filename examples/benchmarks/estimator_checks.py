@@ -42,7 +42,7 @@ from estimator_configurations import (
     seeded,
 )
 
-LINE = "{:<22} {:<8} {:<24} {:>6} {:>6} {:>6} {:>6} {:>8} {:>7} {:>7}"
+LINE = "{:<26} {:<8} {:<22} {:>6} {:>6} {:>6} {:>6} {:>8} {:>7} {:>7}"
 HEADER = LINE.format(
     *("estimator", "version", "setting", "runs", "checks", "passed", "failed"),
     *("expected", "skipped", "extra"),
@@ -194,7 +194,7 @@ def print_line(name, distribution, setting, estimators, seeds):
             except Exception as error:
                 reason = str(error).partition(". ")[0]
                 aborts = f"aborts: {type(error).__name__}: {reason}"
-                print(f"{name:<22} {version(distribution):<8} {setting:<24} {aborts}")
+                print(f"{name:<26} {version(distribution):<8} {setting:<22} {aborts}")
                 return failures
             for total, part in zip((checks, extra, failures), counts, strict=True):
                 total.update(part)
@@ -235,7 +235,7 @@ def print_peers():
             with quiet():
                 estimator = make()
         except ImportError:
-            print(f"{name:<22} {'-':<8} {setting:<24} not installed")
+            print(f"{name:<26} {'-':<8} {setting:<22} not installed")
             continue
         print_line(name, distribution, setting, [estimator], 1)
 
