@@ -18,7 +18,7 @@ from skae._availability import AbsentWhileStoppingEarly
 from skae._code_density import choose_rows
 from skae._columns import as_table, find_columns
 from skae._device import resolve_device
-from skae._fit_run import FitRun
+from skae._fit_run import FitRun, TrainingData
 from skae._generation import GenerationMixin
 from skae._parameters import (
     check_image_shape,
@@ -26,6 +26,7 @@ from skae._parameters import (
     check_parameters,
     check_support,
 )
+from skae._rehearsal import Recall, Rehearsal
 from skae._sklearn import (
     Integral,
     Interval,
@@ -194,6 +195,29 @@ class BaseAutoencoder(
 
     def _fit(self, X, y, sample_weight, *, resume, streaming):
         check_parameters(self)
+        script, fitted = self.callbacks, None
+        if isinstance(script, Rehearsal):
+            script.stop(X, y, sample_weight)
+        data = self._check_training_data(X, sample_weight, resume=resume)
+        if isinstance(script, Recall):
+            fitted = script.attributes(data)
+        most_epochs = 0
+        if fitted is None:
+            run = FitRun(self, data, resume=resume, streaming=streaming)
+            most_epochs = run.most_epochs
+        context = self._init_callback_context(max_subtasks=most_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=data.table, y=y)
+        if fitted is None:
+            fitted = run.train(context)
+        self._warn_of(fitted)
+        context.call_on_fit_task_end(
+            estimator=self, X=data.table, y=y, reconstruction_attributes=fitted
+        )
+        self._become(fitted)
+        return self
+
+    def _check_training_data(self, X, sample_weight, *, resume=False):
+        """Return what `fit` was given as `TrainingData`."""
         X, weights = drop_weightless(X, check_weights(sample_weight, X))
         columns, table = self._columns_of(X, resume), X
         if columns is None:
@@ -201,19 +225,7 @@ class BaseAutoencoder(
             table = X
         else:
             X, names = self._check_training_table(X, columns, resume)
-        run = FitRun(
-            self, X, names, resume=resume, streaming=streaming, columns=columns,
-            table=table, weights=weights,
-        )  # fmt: skip
-        context = self._init_callback_context(max_subtasks=run.most_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=table, y=y)
-        fitted = run.train(context)
-        self._warn_of(fitted)
-        context.call_on_fit_task_end(
-            estimator=self, X=table, y=y, reconstruction_attributes=fitted
-        )
-        self._become(fitted)
-        return self
+        return TrainingData(X, names, columns, table, weights)
 
     def _check_training_rows(self, X, resume):
         """Return the rows of X and their column names (None without names)."""

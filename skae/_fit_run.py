@@ -2,8 +2,12 @@
 
 from copy import deepcopy
 from functools import partial
+from typing import NamedTuple
+
+import numpy as np
 
 from skae import _training
+from skae._columns import Columns
 from skae._parameters import warn_of_copying
 from skae._random import draw_seed
 from skae._setup import (
@@ -15,6 +19,16 @@ from skae._setup import (
 )
 
 
+class TrainingData(NamedTuple):
+    """What `fit` was given, once it is known to be valid."""
+
+    X: np.ndarray  # (n_samples, n_features), of categories their positions
+    names: np.ndarray | None  # of the columns
+    columns: Columns | None  # what they are, where they have laws of their own
+    table: object  # the rows as the user has them, for callbacks
+    weights: np.ndarray | None  # (n_samples,), above 0
+
+
 class FitRun:
     """A fit that is ready to train; nothing of it is in the estimator yet.
 
@@ -22,36 +36,18 @@ class FitRun:
     ----------
     estimator : estimator
         With valid parameters.
-    X : ndarray of shape (n_samples, n_features)
-        Valid rows.
-    names : ndarray of str or None
-        Column names.
+    data : TrainingData
+        The rows.
     resume : bool
         Whether to go on from the network that the estimator has.
     streaming : bool
         Whether this is one pass of unknown many.
-    columns : Columns or None, default=None
-        What the columns are, where they have laws of their own.
-    table : object, default=None
-        What callbacks are shown for X; None for X itself.
-    weights : ndarray of shape (n_samples,) or None, default=None
-        Weights of the rows, above 0.
     """
 
-    def __init__(
-        self,
-        estimator,
-        X,
-        names,
-        *,
-        resume,
-        streaming,
-        columns=None,
-        table=None,
-        weights=None,
-    ):
-        self.estimator, self.X, self.names = estimator, X, names
-        self.columns, self.table = columns, X if table is None else table
+    def __init__(self, estimator, data, *, resume, streaming):
+        self.estimator = estimator
+        self.X, self.names, columns, self.table, weights = data
+        X, self.columns = self.X, columns
         self.seed = draw_seed(estimator.random_state)
         self.rows = split_rows(
             estimator, X, streaming=streaming, seed=self.seed, weights=weights
@@ -94,19 +90,27 @@ class FitRun:
             self.estimator, self.rows, self.names, self.module, self.plan.batch_size
         ):
             record_of = partial(_training.record_of, self.previous)
-            net = self._train(context, self.module, self.rows, self.plan, record_of)
+            net = self._train(context, *self.first, record_of)
             record = record_of(net)
             if self.refits:
                 net = self._refit(context, record)
-            return self._attributes(net, record)
+            return self.attributes(net, record)
 
     def _refit(self, context, record):
         """Return the net trained on all rows up to the best epoch of the record."""
-        rows, plan = self.rows.rejoined(), self.plan.for_refit(record.best_epoch)
         recalled = _training.RecalledValidation(record.history)
-        return self._train(
-            context, self.module_of_all, rows, plan, lambda net: record, recalled
-        )
+        again = self.again(record)
+        return self._train(context, *again, lambda net: record, recalled)
+
+    @property
+    def first(self):
+        """What is trained: a module, its rows, and the plan."""
+        return self.module, self.rows, self.plan
+
+    def again(self, record):
+        """Return what is trained on all rows, up to the best epoch of the record."""
+        rows, plan = self.rows.rejoined(), self.plan.for_refit(record.best_epoch)
+        return self.module_of_all, rows, plan
 
     def _train(self, context, module, rows, plan, record_of, *more_callbacks):
         """Return the net that has trained a module."""
@@ -114,14 +118,15 @@ class FitRun:
             self.estimator,
             context,
             self.table,
-            lambda net: self._attributes(net, record_of(net)),
+            lambda net: self.attributes(net, record_of(net)),
         )
         callbacks = [*more_callbacks, *deepcopy(self.skorch_callbacks), bridge]
         net = _training.train(module, rows, plan, callbacks, self.optimizer_state)
         net.forget(bridge, moments=not self.goes_on)
         return net
 
-    def _attributes(self, net, record):
+    def attributes(self, net, record):
+        """Return every attribute that fitting sets, with a net that has trained."""
         numbers = self.rows.rejoined().numbers(resolution=1)
         X = self.X if numbers is None else self.X[numbers]
         attributes = self.estimator._fitted_attributes(

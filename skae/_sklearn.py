@@ -24,6 +24,7 @@ __all__ = [
     "Real",
     "RealNotInt",
     "StrOptions",
+    "callbacks_of",
     "check_feature_names",
     "check_n_features",
     "check_sample_weight",
@@ -31,6 +32,11 @@ __all__ = [
     "take_rows",
     "validate_parameters",
 ]
+
+
+def callbacks_of(estimator):
+    """Return the callbacks that `set_callbacks` has given to an estimator."""
+    return getattr(estimator, "_skl_callbacks", [])
 
 
 def validate_parameters(holder):

@@ -11,11 +11,12 @@ __getattr__, __dir__, __all__ = lazy_names(
             "SklearnCallbackBridge",
             "check_skorch_callbacks",
         ],
-        "_failures": ["failures_explained"],
+        "_failures": ["failures_explained", "is_out_of_memory"],
         "_inference": ["map_rows"],
         "_net": ["AutoencoderNet", "train"],
         "_optimizer_names": ["OPTIMIZERS"],
         "_plan": ["TrainingPlan", "TrainingRows"],
+        "_stack": ["Member", "stack_key", "train_members"],
         "_state": ["TrainingRecord", "export_net", "record_of", "restore_net"],
     },
 )

@@ -52,6 +52,44 @@ class FiniteGuard(Callback):
         del self.restore_
 
 
+class Patience:
+    """Wait for a lower validation loss, but not for ever.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs in a row without improvement after which it is over.
+    tol : float
+        Smallest improvement that counts, in nats per row. An absolute number: a
+        relative one has no meaning for a loss that may be negative.
+    loss : float
+        The loss at the start, which counts as epoch 0.
+    """
+
+    def __init__(self, patience, tol, loss):
+        self.patience, self.tol = patience, tol
+        self.n_waited, self.mark, self.best = 0, loss, loss
+
+    def improves(self, loss, *, counts):
+        """Return whether the loss of an epoch is the lowest so far.
+
+        `counts` says whether one that is not is waited for in vain.
+        """
+        is_best = loss < self.best
+        if is_best:
+            self.best = loss
+        if loss < self.mark - self.tol:
+            self.mark, self.n_waited = loss, 0
+        elif counts:
+            self.n_waited += 1
+        return is_best
+
+    @property
+    def is_over(self):
+        """Whether to stop."""
+        return self.n_waited >= self.patience
+
+
 class BestWeights(Callback):
     """Keep the weights of the lowest validation loss, and stop when it stays away.
 
@@ -62,8 +100,7 @@ class BestWeights(Callback):
     patience : int
         Epochs in a row without improvement after which training stops.
     tol : float
-        Smallest improvement that counts, in nats per row. An absolute number: a
-        relative one has no meaning for a loss that may be negative.
+        Smallest improvement that counts, in nats per row.
     """
 
     def __init__(self, patience, tol):
@@ -72,22 +109,15 @@ class BestWeights(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Remember the start."""
-        self.waited_ = 0
-        self.mark_ = self.best_loss_ = net.start_["valid_loss"]
+        self.patience_ = Patience(self.patience, self.tol, net.start_["valid_loss"])
         self.restore_best_ = net.flat_.copy()
 
     def on_epoch_end(self, net, **kwargs):
         """Compare this epoch with the best; stop when patience is over."""
         loss = net.history[-1, "valid_loss"]
-        if loss < self.best_loss_:
-            self.best_loss_ = loss
+        if self.patience_.improves(loss, counts=net.warmup_.is_over):
             self.restore_best_ = net.flat_.copy()
-        if loss < self.mark_ - self.tol:
-            self.mark_ = loss
-            self.waited_ = 0
-        elif net.warmup_.is_over:
-            self.waited_ += 1
-        if self.waited_ >= self.patience:
+        if self.patience_.is_over:
             net.request_stop()
 
     def on_train_end(self, net, **kwargs):

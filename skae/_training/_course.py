@@ -138,9 +138,14 @@ class Course(ConstantCourse):
         super().__init__(optimizer)
         self.n_steps, self.spread, self.rng = n_steps, spread, rng
         self.n_taken = self.n_taken_before = 0
-        self.n_between = max(1, n_steps // MOST_AVERAGED)
+        self.n_between = self.between(n_steps)
         self.peaks = [group["lr"] for group in optimizer.param_groups]
         self.follow(flat)
+
+    @staticmethod
+    def between(n_steps):
+        """Return how many steps there are from one that is averaged to the next."""
+        return max(1, n_steps // MOST_AVERAGED)
 
     def follow(self, flat):
         """Look after the weights of a `FlatParameters` from now on."""
@@ -165,13 +170,7 @@ class Course(ConstantCourse):
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
             group["lr"] = peak * share
         self.n_taken += 1
-        if torch.is_tensor(self.spread):
-            noise = self.rng.normal_like(U).mul_(self.spread)
-            return torch.add(U, noise, alpha=JITTER * share)
-        if not self.spread:
-            return U
-        noise = self.rng.normal_like(U)
-        return torch.add(U, noise, alpha=JITTER * self.spread * share)
+        return jittered(U, self.spread, share, self.rng)
 
     def before_update(self):
         """Shorten the gradient if it is much longer than usual.
@@ -181,7 +180,7 @@ class Course(ConstantCourse):
         gradient = self.flat.gradient
         length = torch.linalg.vector_norm(gradient).add_(TINY).log_()
         if self.usual is None:
-            self.usual = _kept(length)
+            self.usual = kept(length)
         excess = length - self.usual - math.log(LONGEST_GRADIENT)
         gradient.mul_(excess.clamp_(min=0).neg_().exp_())
         self.usual.lerp_(length, RENEWAL)
@@ -193,7 +192,7 @@ class Course(ConstantCourse):
         self.n_averaged += 1
         vector = self.flat.vector.data
         if self.average is None:
-            self.average = _kept(vector)
+            self.average = kept(vector)
             return
         share = (AVERAGE_POWER + 1) / (AVERAGE_POWER + self.n_averaged)
         self.average.lerp_(vector, share)
@@ -222,7 +221,16 @@ class Course(ConstantCourse):
         self._forget()
 
 
-def _kept(tensor):
+def jittered(U, spread, share, rng):
+    """Return rows with the noise that goes with a share of the highest step size."""
+    if torch.is_tensor(spread):
+        return torch.add(U, rng.normal_like(U).mul_(spread), alpha=JITTER * share)
+    if not spread:
+        return U
+    return torch.add(U, rng.normal_like(U), alpha=JITTER * spread * share)
+
+
+def kept(tensor):
     """Return a copy that outlives torch's inference mode."""
     with torch.inference_mode(False):
         return tensor.clone()

@@ -55,14 +55,13 @@ class FlatParameters:
             if name not in self.shapes and not name.startswith("scaler.")
         ]
 
+    @property
+    def rngs(self):
+        """The source of noise of each module."""
+        return [module.rng for module in self.modules]
+
     def _split(self, vector):
-        """Return the stack (K, *shape) of each parameter by name: views."""
-        K, stacks, start = len(self.modules), {}, 0
-        for name, shape in self.shapes.items():
-            stop = start + K * shape.numel()
-            stacks[name] = _as_parameters(vector[start:stop], K, shape)
-            start = stop
-        return stacks
+        return split_vector(vector, len(self.modules), self.shapes)
 
     def copy(self):
         """Return a function that sets everything back to what it is now."""
@@ -96,6 +95,26 @@ class FlatParameters:
                 parameter.grad = None
         self.vector.data, self.vector.grad = self.vector.data[:0].clone(), None
         self.values = self.gradients = self.gradient = None
+
+
+def split_vector(vector, K, shapes):
+    """Return the stack (K, *shape) of each parameter by name: views.
+
+    Parameters
+    ----------
+    vector : Tensor
+        Holds parameter after parameter, and of each the values of K modules.
+    K : int
+        How many modules.
+    shapes : dict of str to torch.Size
+        Shapes of the parameters, in their order.
+    """
+    stacks, start = {}, 0
+    for name, shape in shapes.items():
+        stop = start + K * shape.numel()
+        stacks[name] = _as_parameters(vector[start:stop], K, shape)
+        start = stop
+    return stacks
 
 
 def _as_parameters(vector, K, shape):

@@ -7,14 +7,14 @@ what the calls of torch cost, and this makes few of them. All else is left to au
 
 import math
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import torch
 from torch import nn
 
 from skae._modules._autoencoder import AutoencoderModule, AutoencoderOutput
 from skae._modules._vae import LOG_VAR_RANGE, VAEModule, VAEOutput
-from skae._training._dense._layers import RULES, DensePaths
+from skae._training._dense._layers import RULES, DensePaths, draw_for_each
 from skae._training._dense._onednn import linear_layer
 from skae.architectures._layers import Dropout, Sequence
 from skae.likelihoods import (
@@ -101,17 +101,23 @@ class DenseStep:
         Whether what is encoded is not what is to be reconstructed.
     has_holes : bool, default=False
         Whether some entries are not known, and cost nothing.
+    judges : bool, default=False
+        Whether to judge in place of training: no unit is dropped, each term has its
+        full weight, and the noise of codes is what `set_noise` says.
     """
 
-    def __init__(self, flat, n_rows, *, corrupted=False, has_holes=False):
+    def __init__(
+        self, flat, n_rows, *, corrupted=False, has_holes=False, judges=False
+    ):
         module = flat.modules[0]
         K, new = len(flat.modules), flat.vector.data.new_empty
         self.U = new(K, n_rows, module.n_features)
         self.target = torch.empty_like(self.U) if corrupted else self.U
         self.known = torch.empty_like(self.U) if has_holes else None
-        self.encoder = DensePaths(flat, "encoder", self.U, linear_layer)
-        self.code = CODES[type(module)](flat.modules, self.encoder.outputs)
-        self.decoder = DensePaths(flat, "decoder", self.code.Z, linear_layer)
+        paths = partial(DensePaths, flat, linear=linear_layer, drops=not judges)
+        self.encoder = paths("encoder", self.U)
+        self.code = CODES[type(module)](flat, self.encoder.outputs, judges=judges)
+        self.decoder = paths("decoder", self.code.Z)
         # the gradient by the decoder's outputs takes their own place
         codes_grad = self.decoder.connect(self.decoder.outputs)
         self.encoder.connect(self.code.connect(codes_grad))
@@ -119,10 +125,12 @@ class DenseStep:
         self.forward = [
             *self.encoder.forward(), *self.code.forward(), *self.decoder.forward()
         ]  # fmt: skip
+        by_weights = [self.decoder.backward(), self.decoder.backward_inputs()]
+        if judges:
+            by_weights = []
         self.backward = [
-            *self._likelihood(flat, module),
-            *self.decoder.backward(), *self.decoder.backward_inputs(),
-            *self.code.backward(), *self.encoder.backward(),
+            *self._likelihood(flat, module), *chain(*by_weights),
+            *self.code.backward(), *([] if judges else self.encoder.backward()),
             *self.code.collect(self.terms),
         ]  # fmt: skip
 
@@ -177,12 +185,16 @@ class DenseStep:
 
     def fill(self, U, target=None, known=None):
         """Take the rows, and the parameters of the loss that are in force."""
-        self.U.copy_(U)
-        if self.target is not self.U:
-            self.target.copy_(target)
-        if self.known is not None:
-            self.known.copy_(known)
+        self.fill_members(slice(None), U, target, known)
         self.code.set_objective()
+
+    def fill_members(self, members, U, target=None, known=None):
+        """Take the rows of some members."""
+        self.U[members].copy_(U)
+        if self.target is not self.U:
+            self.target[members].copy_(target)
+        if self.known is not None:
+            self.known[members].copy_(known)
 
     def compute(self, *, keep_output=False):
         """Fill gradients and terms."""
@@ -210,8 +222,11 @@ def _repeated(rows, params):
 class PointCode:
     """The code of an autoencoder: what the encoder returns."""
 
-    def __init__(self, modules, outputs):
+    def __init__(self, flat, outputs, *, judges=False):
         self.Z = outputs  # (K, n, n_components)
+
+    def set_noise(self, members, noise):
+        """Do nothing: there is none."""
 
     def set_objective(self):
         """Do nothing: there are no parameters of the loss."""
@@ -240,13 +255,15 @@ class PointCode:
 class NormalCode:
     """The code of a VAE: draws from its posterior, and the KL term."""
 
-    def __init__(self, modules, outputs):
-        self.modules = modules
+    def __init__(self, flat, outputs, *, judges=False):
+        self.modules, self.rngs, self.judges = flat.modules, flat.rngs, judges
+        modules = self.modules
         K, n, width = outputs.shape
         n_draws, k = modules[0].n_draws, width // 2
         self.mean, self.raw_log_var = outputs.chunk(2, dim=-1)  # (K, n, k)
         self.log_var, self.std, self.excess, self.spare = outputs.new_empty(4, K, n, k)
-        self.noise, self.draws = outputs.new_empty(2, K, n_draws, n, k)
+        # components that a member of a wider stack lacks have no noise
+        self.noise, self.draws = outputs.new_zeros(2, K, n_draws, n, k)
         self.Z = self.draws.view(K, n_draws * n, k)
         self.kl = outputs.new_empty(K, k)
         self.outputs_grad = torch.empty_like(outputs)
@@ -256,8 +273,9 @@ class NormalCode:
         self.share = self.half / n
         self.betas, self.beta = None, outputs.new_empty(K)
         # an estimate may be negative: no free bits are no bound, not even 0
-        free_bits = [[m.free_bits or -math.inf] for m in modules]
-        self.free_bits = outputs.new_tensor(free_bits)  # (K, 1)
+        self.free_bits = outputs.new_full((K, k), -math.inf)
+        for own, m in zip(self.free_bits, modules, strict=True):
+            own[: m.n_components] = m.free_bits or -math.inf
         self.has_free_bits = any(m.free_bits for m in modules)
         self.is_sampled = modules[0].elbo_estimate == "monte_carlo"
         # the loss per nat of each component and row, and half of that
@@ -271,7 +289,8 @@ class NormalCode:
 
     def set_objective(self):
         """Set the betas in force."""
-        betas = [module.beta_in_force for module in self.modules]
+        in_force = "beta" if self.judges else "beta_in_force"
+        betas = [getattr(module, in_force) for module in self.modules]
         if betas != self.betas:
             self.betas = betas
             for k, beta in enumerate(betas):
@@ -284,12 +303,17 @@ class NormalCode:
             price = price * (self.kl >= self.free_bits).unsqueeze(1)
         torch.mul(self.price.copy_(price), self.half, out=self.half_price)
 
+    def set_noise(self, members, noise):
+        """Set the noise of some members, (n_draws * n, n_components) of theirs."""
+        own = self.noise[members, ..., : noise.shape[-1]]
+        own.copy_(noise.view(own.shape[1:]))
+
     def forward(self):
         """Return the operations that draw by the reparameterisation trick."""
-        noises = [
-            partial(noise.normal_, generator=module.rng.generator(noise.device))
-            for noise, module in zip(self.noise, self.modules, strict=True)
-        ]
+        noises = []
+        if not self.judges:
+            widths = [module.n_components for module in self.modules]
+            noises = draw_for_each(self.noise, self.rngs, "normal_", widths=widths)
         mean, std = self.mean.unsqueeze(1), self.std.unsqueeze(1)
         return [
             partial(torch.clamp, self.raw_log_var, *LOG_VAR_RANGE, out=self.log_var),

@@ -9,6 +9,7 @@ other methods return operations that fill these: functions without arguments.
 
 from collections.abc import Callable
 from functools import partial
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
@@ -31,21 +32,24 @@ class DensePaths:
         Where the inputs will be.
     linear : callable
         Makes the layer of an `nn.Linear`: `Linear` or another with its methods.
+    drops : bool, default=True
+        Whether dropout layers do something.
     """
 
-    def __init__(self, flat, name, inputs, linear):
-        paths = [module.get_submodule(name) for module in flat.modules]
+    def __init__(self, flat, name, inputs, linear, *, drops=True):
+        path = flat.modules[0].get_submodule(name)
         self.linear = linear(flat, f"{name}.linear", inputs)
         self.outputs = self.linear.outputs
         self.layers = []
-        if paths[0].network is None:
+        if path.network is None:
             return
-        for i, layer in enumerate(paths[0].network.hidden):
+        for i, layer in enumerate(path.network.hidden):
             if isinstance(layer, nn.Linear):
                 self.layers.append(linear(flat, f"{name}.network.hidden.{i}", inputs))
             elif isinstance(layer, Dropout):
-                layers = [path.network.hidden[i] for path in paths]
-                self.layers.append(Dropouts(layers, inputs))
+                if not drops:
+                    continue
+                self.layers.append(Dropouts(layer.probability, flat.rngs, inputs))
             else:
                 self.layers.append(Activation(layer, inputs))
             inputs = self.layers[-1].outputs
@@ -78,6 +82,42 @@ class DensePaths:
         """Return those that fill the gradient by the inputs, after `backward`."""
         first = [self.linear, *self.layers[:1]]
         return [op for layer in first for op in layer.backward_inputs()]
+
+
+def draw_for_each(tensor, rngs, draw, *args, widths=None):
+    """Return the operations that fill the parts of K members with random numbers.
+
+    Members in a row that have one `Rng` get the same numbers, which are drawn once.
+
+    Parameters
+    ----------
+    tensor : Tensor of shape (K, ..., width)
+        What to fill.
+    rngs : list of Rng
+        Their sources.
+    draw : str
+        Name of the method that fills a tensor.
+    *args : object
+        Its arguments before the generator.
+    widths : list of int or None, default=None
+        How many of the last axis each has, the same for all that share a source; what
+        is beyond stays as it is. None for all.
+    """
+    operations, start = [], 0
+    for _, same in groupby(rngs, key=id):
+        rng, *others = same
+        stop = start + 1 + len(others)
+        width = tensor.shape[-1] if widths is None else widths[start]
+        first, rest = tensor[start, ..., :width], tensor[start + 1 : stop, ..., :width]
+        drawn = first if first.is_contiguous() else first.contiguous()
+        generator = rng.generator(tensor.device)
+        operations.append(partial(getattr(drawn, draw), *args, generator=generator))
+        if drawn is not first:
+            operations.append(partial(first.copy_, drawn))
+        if others:
+            operations.append(partial(rest.copy_, drawn))
+        start = stop
+    return operations
 
 
 class Linear:
@@ -151,18 +191,14 @@ class Elementwise:
 class Dropouts(Elementwise):
     """K dropout layers, each with the noise of its own member."""
 
-    def __init__(self, layers, inputs):
-        self.keep = 1 - layers[0].probability
-        self.rngs = [layer.rng for layer in layers]
+    def __init__(self, probability, rngs, inputs):
+        self.keep, self.rngs = 1 - probability, rngs
         self.inputs = inputs
         self.mask, self.outputs = torch.empty_like(inputs), torch.empty_like(inputs)
 
     def forward(self):
         """Return the operations that fill the outputs."""
-        draws = [
-            partial(mask.bernoulli_, self.keep, generator=rng.generator(mask.device))
-            for mask, rng in zip(self.mask, self.rngs, strict=True)
-        ]
+        draws = draw_for_each(self.mask, self.rngs, "bernoulli_", self.keep)
         drop = partial(torch.mul, self.inputs, self.mask, out=self.outputs)
         return [*draws, drop, partial(self.outputs.div_, self.keep)]
 

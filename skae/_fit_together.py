@@ -1,0 +1,97 @@
+"""Many fits at once: those whose networks have one shape train as a stack."""
+
+from collections import defaultdict
+from functools import partial
+
+from skae import _training
+from skae._fit_run import FitRun
+from skae._parameters import check_parameters
+from skae._sklearn import callbacks_of
+
+
+class Job:
+    """A fit of an estimator, of which others may be made at the same time.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+        Not fitted yet; fitted in place.
+    X, sample_weight : object
+        As for its `fit`.
+
+    Attributes
+    ----------
+    data : TrainingData
+        What X turned out to be.
+    is_done : bool
+        Whether the estimator has been fitted.
+    """
+
+    def __init__(self, estimator, X, sample_weight=None):
+        self.estimator, self.is_done = estimator, False
+        check_parameters(estimator)
+        self.data = estimator._check_training_data(X, sample_weight)
+        self.run = FitRun(estimator, self.data, resume=False, streaming=False)
+
+    def finish(self, member, record):
+        """Give the estimator what a member of a stack has become."""
+        fitted = self.run.attributes(member.net(), record)
+        self.estimator._become(fitted)
+        self.is_done, self.run = True, None
+
+
+def can_stack(estimator):
+    """Return whether the fit of an estimator may be part of a stack.
+
+    Whoever looks on as it trains wants to see it alone.
+    """
+    return not (estimator.warm_start or estimator.callbacks or callbacks_of(estimator))
+
+
+def train_jobs(jobs):
+    """Train the jobs whose networks can train beside others.
+
+    Parameters
+    ----------
+    jobs : list of Job
+        Those that have been trained are done afterwards; the others are as they were.
+    """
+    record_of = partial(_training.record_of, None)
+    members = _train({job: job.run.first for job in jobs})
+    records = {job: record_of(member) for job, member in members.items()}
+    ready = {job: m for job, m in members.items() if not job.run.refits}
+    ready |= _train(
+        {job: job.run.again(records[job]) for job in members if job.run.refits},
+        alone=True,
+    )
+    for job, member in ready.items():
+        job.finish(member, records[job])
+
+
+def _train(tasks, *, alone=False):
+    """Return members that have been trained, by their jobs; some jobs may have none.
+
+    Parameters
+    ----------
+    tasks : dict of Job to tuple
+        Module, rows and plan of each.
+    alone : bool, default=False
+        Whether a stack may have one member.
+    """
+    stacks = defaultdict(dict)
+    for job, task in tasks.items():
+        key = _training.stack_key(*task)
+        if key is not None:
+            stacks[key][job] = _training.Member(*task)
+    trained = {}
+    for members in stacks.values():
+        if len(members) == 1 and not alone:
+            continue
+        try:
+            _training.train_members(list(members.values()))
+        except Exception as error:
+            if not _training.is_out_of_memory(error):
+                raise
+            continue  # there may be enough for one
+        trained |= {job: m for job, m in members.items() if not m.has_failed}
+    return trained
