@@ -18,20 +18,25 @@ class Job:
         Not fitted yet; fitted in place.
     X, sample_weight : object
         As for its `fit`.
+    share : callable or None, default=None
+        Returns a name for `TrainingData`, and equal ones whose X is the same memory for
+        all jobs: networks of one stack are shown what is there once.
 
     Attributes
     ----------
-    data : TrainingData
-        What X turned out to be.
+    rows : str or None
+        The name of the data.
     is_done : bool
         Whether the estimator has been fitted.
     """
 
-    def __init__(self, estimator, X, sample_weight=None):
-        self.estimator, self.is_done = estimator, False
+    def __init__(self, estimator, X, sample_weight=None, share=None):
+        self.estimator, self.is_done, self.rows = estimator, False, None
         check_parameters(estimator)
-        self.data = estimator._check_training_data(X, sample_weight)
-        self.run = FitRun(estimator, self.data, resume=False, streaming=False)
+        data = estimator._check_training_data(X, sample_weight)
+        if share is not None:
+            self.rows, data = share(data)
+        self.run = FitRun(estimator, data, resume=False, streaming=False)
 
     def finish(self, member, record):
         """Give the estimator what a member of a stack has become."""

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import (
     make_constraint,
 )
 from sklearn.utils.validation import _check_feature_names as check_feature_names
+from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_n_features as check_n_features
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _get_feature_names as get_feature_names
@@ -26,6 +27,7 @@ __all__ = [
     "StrOptions",
     "callbacks_of",
     "check_feature_names",
+    "check_method_params",
     "check_n_features",
     "check_sample_weight",
     "get_feature_names",

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "skae"
 # From the ground up. A file imports from its own room and from lower floors; rooms of
 # one floor do not know each other.
 FLOORS = [
-    ["_sklearn", "_lazy", "_parzen", "_conformal", "_strangeness"],
+    ["_sklearn", "_lazy", "_parzen", "_conformal", "_rehearsal", "_strangeness"],
     [
         "_config",
         "_availability",
@@ -26,10 +26,11 @@ FLOORS = [
     ["_modules"],
     ["_training", "_table_units"],
     ["_parameters"],
-    ["_setup", "model_selection"],
+    ["_setup"],
     ["_fit_run", "_generation"],
-    ["_base"],
+    ["_base", "_fit_together"],
     ["_autoencoder", "_vae"],
+    ["model_selection"],
     ["_imputation_model", "_imputation_defaults", "_anomaly_model", "_filled_table"],
     ["_table_imputation_model"],
     ["_outlier_detector", "_imputer", "compression", "inspection", "persistence"],

@@ -7,7 +7,7 @@ what the calls of torch cost, and this makes few of them. All else is left to au
 
 import math
 from functools import partial
-from itertools import chain, pairwise
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -106,9 +106,7 @@ class DenseStep:
         full weight, and the noise of codes is what `set_noise` says.
     """
 
-    def __init__(
-        self, flat, n_rows, *, corrupted=False, has_holes=False, judges=False
-    ):
+    def __init__(self, flat, n_rows, *, corrupted=False, has_holes=False, judges=False):
         module = flat.modules[0]
         K, new = len(flat.modules), flat.vector.data.new_empty
         self.U = new(K, n_rows, module.n_features)
@@ -125,12 +123,16 @@ class DenseStep:
         self.forward = [
             *self.encoder.forward(), *self.code.forward(), *self.decoder.forward()
         ]  # fmt: skip
-        by_weights = [self.decoder.backward(), self.decoder.backward_inputs()]
         if judges:
-            by_weights = []
+            self.backward = [
+                self._judgement(flat, module),
+                *self.code.charge(), *self.code.collect(self.terms),
+            ]  # fmt: skip
+            return
         self.backward = [
-            *self._likelihood(flat, module), *chain(*by_weights),
-            *self.code.backward(), *([] if judges else self.encoder.backward()),
+            *self._likelihood(flat, module),
+            *self.decoder.backward(), *self.decoder.backward_inputs(),
+            *self.code.backward(), *self.encoder.backward(),
             *self.code.collect(self.terms),
         ]  # fmt: skip
 
@@ -158,6 +160,32 @@ class DenseStep:
                 known=known,
             )
         )
+
+    def _judgement(self, flat, module):
+        """Return the operation from decoder outputs to the term of the likelihood.
+
+        As the module has it, which is more exact where a law is close to another.
+        """
+        params = self.decoder.outputs
+        learned = {}
+        for name in module.likelihood_parameters:
+            value = flat.values[f"likelihood_parameters.{name}"]  # (K, ...)
+            learned[name] = value.view(len(value), 1, -1)
+
+        def judge():
+            log_prob = module.likelihood.log_prob(
+                params, self._of_draws(self.target), **learned
+            )
+            if self.known is not None:
+                log_prob = log_prob * self._of_draws(self.known)
+            self.terms[:2].copy_(log_prob.sum((1, 2)).div_(-params.shape[1]))
+
+        return judge
+
+    def _of_draws(self, rows):
+        """Return rows as often as there are draws of each."""
+        n_draws = self.decoder.outputs.shape[1] // rows.shape[1]
+        return rows if n_draws == 1 else rows.repeat(1, n_draws, 1)
 
     def run(self, U, target=None, known=None, *, keep_output=False):
         """Fill the gradients of the mean loss; return it and its terms.
@@ -237,6 +265,10 @@ class PointCode:
 
     def forward(self):
         """Return no operation: the encoder fills the code."""
+        return []
+
+    def charge(self):
+        """Return no operation: there is no KL term."""
         return []
 
     def backward(self):
@@ -323,14 +355,17 @@ class NormalCode:
             partial(torch.addcmul, mean, std, self.noise, out=self.draws),
         ]
 
+    def charge(self):
+        """Return the operations that set the KL term, and begin with the gradients."""
+        return self._backward_sampled() if self.is_sampled else self._backward()
+
     def backward(self):
         """Return the operations that fill the gradient, KL term included."""
-        kl_first = self._backward_sampled() if self.is_sampled else self._backward()
         noise, log_var_grad = self.noise, self.log_var_grad
         through_noise, summed = _summed_over_draws(noise)
         unclamped = torch.empty_like(self.std)
         return [
-            *kl_first,
+            *self.charge(),
             partial(noise.mul_, self.grad),
             *through_noise,
             partial(log_var_grad.addcmul_, summed, self.std, value=0.5),

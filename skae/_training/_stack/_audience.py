@@ -94,7 +94,14 @@ def same_audience(member):
     ]
     width = module.n_components if hasattr(module, "n_draws") else 0
     return pickle.dumps(
-        (_where(rows.X), numbers, scaler, module.rng.get_state(), width, module.corruption)
+        (
+            _where(rows.X),
+            numbers,
+            scaler,
+            module.rng.get_state(),
+            width,
+            module.corruption,
+        )
     )
 
 

@@ -43,6 +43,7 @@ class Member:
         self.history, self.start_ = History(), {}
         self.has_failed = False
         self.lr = plan.lr
+        self.n_operations = n_operations(module, plan)
 
     def begin(self, n_steps, start):
         """Get ready for a course of so many steps, with the terms at the start."""
@@ -113,8 +114,12 @@ def stack_key(module, rows, plan):
     )  # fmt: skip
 
 
+def n_operations(module, plan):
+    """Return the floating-point operations of a step: forward, and twice backward."""
+    return 6 * module.n_operations * plan.batch_size
+
+
 def _may_stack(module, plan):
-    n_operations = 6 * module.n_operations * plan.batch_size
     return (
         get_config()["engine"] == "auto"
         and plan.precision == "float32"
@@ -123,6 +128,6 @@ def _may_stack(module, plan):
         and torch.device(plan.device).type == "cpu"
         and plan.optimizer in OPTIMIZERS
         and issubclass(optimizer_class(plan.optimizer), FusedStep)
-        and n_operations <= MOST_OPERATIONS
+        and n_operations(module, plan) <= MOST_OPERATIONS
         and is_dense(module)
     )

@@ -2,7 +2,8 @@
 
 import math
 import time
-from itertools import groupby
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby, pairwise
 
 import torch
 
@@ -21,22 +22,50 @@ from skae._training._threads import threads_for
 MOST_IDLE = 0.25
 
 # A stack has at most so many members, and what they work on has at most so many bytes.
-MOST_MEMBERS, MOST_BYTES = 128, 512 * 2**20
+MOST_MEMBERS, MOST_BYTES = 128, 256 * 2**20
+
+# Floating-point operations of a step that make it worth a thread of its own.
+ENOUGH_OPERATIONS = 20e6
 
 
 def train_members(members):
     """Train members that agree in their `stack_key`, in stacks that memory allows.
+
+    If there are several threads each of them trains stacks of its own. That scales as
+    well as sharing out every operation would, and does not stall when a processor is
+    busy with something else, as threads do that wait for each other.
 
     Parameters
     ----------
     members : list of Member
         Changed in place. Where `has_failed` is true there is no trained network.
     """
-    size = max(1, min(MOST_MEMBERS, MOST_BYTES // _n_bytes(members[0])))
     # members of one audience side by side
     members = sorted(members, key=same_audience)
-    for start in range(0, len(members), size):
-        Stack(members[start : start + size]).train()
+    stacks = [Stack(part) for part in _parts(members, torch.get_num_threads())]
+    if len(stacks) == 1:
+        stacks[0].train()
+        return
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        try:
+            for done in [pool.submit(stack.train) for stack in stacks]:
+                done.result()
+        except BaseException:  # Ctrl-C, too
+            for stack in stacks:
+                stack.is_interrupted = True
+            raise
+
+
+def _parts(members, n_threads):
+    """Return members in parts of about the same size, each for a stack."""
+    size = max(1, min(MOST_MEMBERS, MOST_BYTES // _n_bytes(members[0])))
+    n_parts = -(-len(members) // size)
+    if n_threads > 1:
+        enough = max(1, math.ceil(ENOUGH_OPERATIONS / members[0].n_operations))
+        most = max(1, len(members) // enough)
+        n_parts = max(n_parts, min(n_threads, most))
+    bounds = [round(i * len(members) / n_parts) for i in range(n_parts + 1)]
+    return [members[start:stop] for start, stop in pairwise(bounds)]
 
 
 def _n_bytes(member):
@@ -59,6 +88,9 @@ class Stack:
     members : list of Member
         Those of one audience side by side.
     """
+
+    #: Whether to stop after this epoch; what has been trained is of no use then.
+    is_interrupted = False
 
     def __init__(self, members):
         self.members = members
@@ -85,7 +117,6 @@ class Stack:
         if plan.patience is not None:
             self.best = self.weights.vector.clone()
         self.terms = ("loss", *first.terms)
-        self.n_operations = 6 * first.n_operations * plan.batch_size
 
     def _stand_up(self):
         """Number the members, and prepare for steps of theirs."""
@@ -99,13 +130,13 @@ class Stack:
 
     def train(self):
         """Train every member until it is done."""
-        with threads_for(self.n_operations * len(self.members)):
+        with threads_for(0):
             terms_at_start = self._judge() if self.best is not None else None
             for k, member in enumerate(self.members):
                 start = {} if terms_at_start is None else terms_at_start[k]
                 member.begin(self.n_steps, start)
             active = self._let_go([*self.members])
-            while active:
+            while active and not self.is_interrupted:
                 self._train_epoch()
                 active = self._let_go(active)
 
