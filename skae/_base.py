@@ -197,7 +197,7 @@ class BaseAutoencoder(
         check_parameters(self)
         script, fitted = self.callbacks, None
         if isinstance(script, Rehearsal):
-            script.stop(X, y, sample_weight)
+            script.stop(X, sample_weight)
         data = self._check_training_data(X, sample_weight, resume=resume)
         if isinstance(script, Recall):
             fitted = script.attributes(data)

@@ -13,24 +13,18 @@ import numpy as np
 
 
 class Rehearsed(Exception):
-    """Raised by the `fit` of an estimator where training would begin."""
+    """Raised by the `fit` of an estimator where training would begin.
+
+    Its arguments are what `fit` was given: X and sample_weight.
+    """
 
 
 class Rehearsal(list):
-    """Ends a `fit` where training would begin, and keeps what it was given.
+    """Ends a `fit` where training would begin."""
 
-    Attributes
-    ----------
-    given : tuple or None
-        X, y and sample_weight.
-    """
-
-    given = None
-
-    def stop(self, X, y, sample_weight):
-        """Keep what `fit` was given, and raise `Rehearsed`."""
-        self.given = X, y, sample_weight
-        raise Rehearsed
+    def stop(self, X, sample_weight):
+        """Raise `Rehearsed`."""
+        raise Rehearsed(X, sample_weight)
 
 
 class Recall(list):

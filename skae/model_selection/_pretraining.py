@@ -201,7 +201,7 @@ class Stage:
         return self.jobs[*key, model.itself]
 
     def _make_job(self, model, given):
-        X, _, sample_weight = given
+        X, sample_weight = given
         try:
             return Job(clone(model.autoencoder), X, sample_weight, self._shared)
         except Exception:  # the fit itself will raise the same
@@ -216,18 +216,17 @@ class Stage:
     def _rehearse(self, model, split):
         """Return what the autoencoder is given for a split; None if it never is."""
         train, _ = self.splits[split]
-        rehearsal = Rehearsal()
         given = [take_rows(self.X, train)]
         if self.y is not None:
             given.append(take_rows(self.y, train))
         try:
-            whole = clone(model.whole).set_params(**{model.name: rehearsal})
+            whole = clone(model.whole).set_params(**{model.name: Rehearsal()})
             params = check_method_params(self.X, self.fit_params, indices=train)
             with warnings.catch_warnings():  # they come again in the search
                 warnings.simplefilter("ignore")
                 whole.fit(*given, **params)
-        except Rehearsed:
-            return rehearsal.given
+        except Rehearsed as rehearsed:
+            return rehearsed.args
         except Exception:  # the fit itself will raise the same
             return None
         return None
