@@ -5,7 +5,6 @@ from abc import ABC, abstractmethod
 import numpy as np
 import pandas as pd
 from sklearn.base import (
-    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
@@ -30,6 +29,7 @@ from skae._rehearsal import Recall, Rehearsal
 from skae._sklearn import (
     Integral,
     Interval,
+    ParameterHolder,
     Real,
     RealNotInt,
     StrOptions,
@@ -54,7 +54,7 @@ class BaseAutoencoder(
     CallbackSupportMixin,
     TransformerMixin,
     GenerationMixin,
-    BaseEstimator,
+    ParameterHolder,
     ABC,
 ):
     """Base class of the transformers.

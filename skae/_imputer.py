@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.base import (
-    BaseEstimator,
     MetaEstimatorMixin,
     OneToOneFeatureMixin,
     TransformerMixin,
@@ -25,6 +24,7 @@ from skae._sklearn import (
     HasMethods,
     Integral,
     Interval,
+    ParameterHolder,
     Real,
     StrOptions,
     check_feature_names,
@@ -42,7 +42,7 @@ def _draws(imputer):
 
 
 class AutoencoderImputer(
-    OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator
+    OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, ParameterHolder
 ):
     """Fill missing values with what an autoencoder makes of the known ones.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin
+from sklearn.base import MetaEstimatorMixin, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skae._anomaly_model import AnomalyModel, Rows
@@ -14,6 +14,7 @@ from skae._sklearn import (
     Integral,
     Interval,
     InvalidParameterError,
+    ParameterHolder,
     Real,
     StrOptions,
     check_feature_names,
@@ -27,7 +28,7 @@ from skae._validation import check_rows, refuse_empty_columns
 AUTO_P_VALUE = 0.05
 
 
-class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
+class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, ParameterHolder):
     """Find rows that are unlike those of training.
 
     A row is strange if the estimator does not restore it as well as others, or if it

@@ -107,7 +107,9 @@ SEARCHES = {
     "a list of grids": (
         autoencoder(), [{"lr": [1e-3, 2e-3]}, {"n_components": [2]}], {}
     ),
-    "training scores": (autoencoder(), {"lr": [1e-3, 4e-3]}, {"return_train_score": True}),
+    "training scores": (
+        autoencoder(), {"lr": [1e-3, 4e-3]}, {"return_train_score": True}
+    ),
     "pipeline": (
         classifier(vae()),
         {"codes__beta": [0.1, 1.0], "classify__C": [0.1, 1.0]},
@@ -126,7 +128,10 @@ SEARCHES = {
     "side by side": (
         Pipeline(
             [
-                ("both", FeatureUnion([("id", StandardScaler()), ("codes", autoencoder())])),
+                (
+                    "both",
+                    FeatureUnion([("as", StandardScaler()), ("codes", autoencoder())]),
+                ),
                 ("classify", LogisticRegression(max_iter=1000)),
             ]
         ),
@@ -326,7 +331,7 @@ def test_processes_train_stacks_of_their_own():
     assert_same_results(two, one)
 
 
-# -- bad input: what scikit-learn does --------------------------------------------------
+# -- bad input: what scikit-learn does -------------------------------------------------
 
 
 def test_a_candidate_that_fails_scores_as_asked():
@@ -362,13 +367,13 @@ def test_bad_arguments_have_the_errors_of_scikit_learn():
 
 def test_rows_that_are_no_table_fail_as_ever():
     for cls in (GridSearchCV, model_selection.GridSearchCV):
-        with pytest.raises(ValueError, match="infinity|inf"):
+        with pytest.raises(ValueError, match="infinity"):
             cls(autoencoder(), {"lr": [1e-3]}, cv=2, error_score="raise").fit(
                 np.where(X > 1000, np.inf, X)
             )
 
 
-# -- a search among other things --------------------------------------------------------
+# -- a search among other things -------------------------------------------------------
 
 
 def test_a_search_can_be_cloned_pickled_and_nested():

@@ -70,7 +70,9 @@ STACKS = {
     + [autoencoder(corruption=Masking(0.3))],
     "code widths": [autoencoder(n_components=k) for k in (1, 2, 5)],
     "a share of variance": [autoencoder(n_components=s) for s in (0.5, 0.9)],
-    "absolute errors": [autoencoder(loss="absolute_error", lr=lr) for lr in (1e-3, 1e-2)],
+    "absolute errors": [
+        autoencoder(loss="absolute_error", lr=lr) for lr in (1e-3, 1e-2)
+    ],
     "dropout": [
         autoencoder(architecture=MLP((16,), dropout=0.2), random_state=seed)
         for seed in (0, 0, 1)

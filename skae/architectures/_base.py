@@ -2,10 +2,10 @@
 
 from abc import ABC, abstractmethod
 
-from sklearn.base import BaseEstimator
+from skae._sklearn import ParameterHolder
 
 
-class Architecture(BaseEstimator, ABC):
+class Architecture(ParameterHolder, ABC):
     """Base class of the network families.
 
     An architecture holds the user's parameters and builds the nonlinear half of an

@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
 from skae._random import Rng, draw_seed
+from skae._sklearn import ParameterHolder
 from skae._validation import check_rows
 
 
@@ -30,7 +30,7 @@ class Frame(NamedTuple):
     columns: object = None
 
 
-class Corruption(BaseEstimator, ABC):
+class Corruption(ParameterHolder, ABC):
     """Base class of what spoils the rows that an autoencoder is to restore.
 
     A corruption holds parameters of the user's and no state. In training the encoder

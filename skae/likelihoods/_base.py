@@ -4,7 +4,8 @@ from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
+
+from skae._sklearn import ParameterHolder
 
 
 class Surrogate(NamedTuple):
@@ -28,7 +29,7 @@ class Surrogate(NamedTuple):
     noise_variance: float | np.ndarray | None
 
 
-class Likelihood(BaseEstimator, ABC):
+class Likelihood(ParameterHolder, ABC):
     """Base class of the laws p(x | z), factorised over features.
 
     A likelihood holds parameters of the user's and no state: what is learned (a

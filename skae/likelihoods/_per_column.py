@@ -1,11 +1,10 @@
 """What a user says about the laws of columns."""
 
-from sklearn.base import BaseEstimator
-
+from skae._sklearn import ParameterHolder
 from skae.likelihoods._base import Likelihood
 
 
-class PerColumn(BaseEstimator):
+class PerColumn(ParameterHolder):
     """A law for each column, for `likelihood=` and `loss=` of the estimators.
 
     Columns with categories have the law of categories whatever is said here.

@@ -1,4 +1,4 @@
-"""The networks of many candidates and folds, trained before any of them is asked for."""
+"""The networks of many candidates and folds, trained before they are asked for."""
 
 import time
 import warnings

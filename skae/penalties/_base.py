@@ -2,10 +2,10 @@
 
 from abc import ABC, abstractmethod
 
-from sklearn.base import BaseEstimator
+from skae._sklearn import ParameterHolder
 
 
-class Penalty(BaseEstimator, ABC):
+class Penalty(ParameterHolder, ABC):
     """Base class of what an autoencoder's code costs beside its reconstruction.
 
     A penalty holds parameters of the user's and no state. It may also change what a

@@ -119,7 +119,7 @@ class Stack:
         self.terms = ("loss", *first.terms)
 
     def _stand_up(self):
-        """Number the members, and prepare for steps of theirs."""
+        """Give every member its place, and forget the steps so far."""
         self.modules = [member.module_ for member in self.members]
         self.rngs, self.places, start = [], [], 0
         for audience in self.audiences:
