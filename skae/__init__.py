@@ -5,6 +5,7 @@ from skae._config import config_context, get_config, set_config
 from skae._imputer import AutoencoderImputer
 from skae._outlier_detector import AutoencoderOutlierDetector
 from skae._vae import VAETransformer
+from skae._vae_cv import VAETransformerCV
 
 __version__ = "0.1.0"
 
@@ -13,6 +14,7 @@ __all__ = [
     "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
     "VAETransformer",
+    "VAETransformerCV",
     "__version__",
     "config_context",
     "get_config",

@@ -13,6 +13,7 @@ from skae import (
     AutoencoderOutlierDetector,
     AutoencoderTransformer,
     VAETransformer,
+    VAETransformerCV,
     _anomaly_model,
 )
 from skae._sklearn import check_feature_names, check_n_features, get_feature_names
@@ -270,6 +271,10 @@ def estimator_configurations():
     }
     vaes["bernoulli"] = UnitRangeVAE(likelihood="bernoulli")
     vaes["image"] = ImageVAE(image_shape=IMAGE_SHAPE)
+    # what is checked is the choice: the networks are as small as can be
+    vaes["chosen"] = VAETransformerCV(
+        (1, 2), betas=(0.5, 1.0), cv=2, architecture=MLP((8,))
+    )
     named = {f"AE, {name}": estimator for name, estimator in autoencoders.items()}
     named |= {f"VAE, {name}": estimator for name, estimator in vaes.items()}
     for name, estimator in named.items():

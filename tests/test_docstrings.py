@@ -15,6 +15,7 @@ MODULES = [
     "skae.compression",
     "skae.corruptions",
     "skae.likelihoods",
+    "skae.model_selection",
     "skae.penalties",
 ]
 

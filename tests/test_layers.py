@@ -31,6 +31,7 @@ FLOORS = [
     ["_base", "_fit_together"],
     ["_autoencoder", "_vae"],
     ["model_selection"],
+    ["_vae_cv"],
     ["_imputation_model", "_imputation_defaults", "_anomaly_model", "_filled_table"],
     ["_table_imputation_model"],
     ["_outlier_detector", "_imputer", "compression", "inspection", "persistence"],
