@@ -14,6 +14,7 @@ MODULES = [
     "skae.architectures",
     "skae.compression",
     "skae.corruptions",
+    "skae.inspection",
     "skae.likelihoods",
     "skae.model_selection",
     "skae.penalties",
