@@ -4,8 +4,8 @@
     python examples/tune.py
 
 Each trial trains a VAE on digits. At the end of every epoch a callback tells the study
-the ELBO of held-out rows, at beta 1 whatever the trial's own beta is, so that trials can
-be compared, and the study gives up a trial that is worse than half of the others so far.
+the ELBO of held-out rows, at beta 1 whatever the trial's own beta is, so that trials
+can be compared, and the study gives up a trial that is worse than half of the others.
 What counts in the end is the log-density of rows that no trial has seen.
 
 A search that tries all candidates to the end is faster with small networks, because

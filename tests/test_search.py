@@ -323,6 +323,32 @@ def test_random_search_draws_the_same_candidates():
     assert_same_results(ours, theirs)
 
 
+def test_the_same_search_finds_the_same_bits():
+    grid = {"n_components": [1, 2, 3], "beta": [0.5, 1.0]}
+    scores = [
+        GridSearchCV(vae(), grid, cv=2, refit=False).fit(X.copy()).cv_results_
+        for _ in range(2)
+    ]
+    assert (scores[0]["mean_test_score"] == scores[1]["mean_test_score"]).all()
+
+
+def test_splits_of_a_large_table_are_trained_one_by_one(monkeypatch):
+    from skae.model_selection import _pretraining
+
+    sizes = []
+    train_jobs = _pretraining.train_jobs
+
+    def count(jobs):
+        sizes.append(len(jobs))
+        train_jobs(jobs)
+
+    monkeypatch.setattr(_pretraining, "train_jobs", count)
+    monkeypatch.setattr(_pretraining, "MOST_COPIED", 1)
+    grid = {"lr": [1e-3, 4e-3]}
+    GridSearchCV(autoencoder(), grid, cv=3, refit=False).fit(X)
+    assert sizes == [2, 2, 2]
+
+
 def test_processes_train_stacks_of_their_own():
     grid = {"codes__beta": [0.1, 1.0], "codes__n_components": [2, 3]}
     options = {"cv": 2, "scoring": "neg_log_loss", "refit": False}

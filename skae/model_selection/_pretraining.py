@@ -16,8 +16,9 @@ from skae._fit_together import Job, can_stack, train_jobs
 from skae._rehearsal import Recall, Rehearsal, Rehearsed, fingerprint
 from skae._sklearn import check_method_params, take_rows
 
-# So many networks are prepared and trained at a time: they are all in memory.
-MOST_AT_ONCE = 256
+# So many networks are prepared and trained at a time: they are all in memory. So are
+# the rows of their splits, unless these have more bytes.
+MOST_AT_ONCE, MOST_COPIED = 256, 2**30
 
 
 class Fit(NamedTuple):
@@ -81,6 +82,8 @@ def with_networks(estimator, candidates, X, y, splits, fit_params, n_jobs):
     """
     tasks = [(c, s) for s in range(len(splits)) for c in range(len(candidates))]
     n_parts = max(joblib.effective_n_jobs(n_jobs), -(-len(tasks) // MOST_AT_ONCE))
+    if getattr(X, "nbytes", 0) * len(splits) > MOST_COPIED:
+        n_parts = max(n_parts, len(splits))
     # candidates of one split stay together: they see the same rows
     bounds = np.linspace(0, len(tasks), n_parts + 1).astype(int)
     parts = [tasks[a:b] for a, b in pairwise(bounds) if a < b]

@@ -2,11 +2,13 @@
 
 import math
 import time
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 
 import torch
 
+from skae._training._batches import KEPT_BYTES
 from skae._training._dense import DenseStep
 from skae._training._stack._audience import Audience, same_audience
 from skae._training._stack._parameters import StackedParameters
@@ -40,8 +42,10 @@ def train_members(members):
     members : list of Member
         Changed in place. Where `has_failed` is true there is no trained network.
     """
-    # members of one audience side by side
-    members = sorted(members, key=same_audience)
+    audiences = defaultdict(list)  # in their order: the same fits are the same stacks
+    for member in members:
+        audiences[same_audience(member)].append(member)
+    members = list(chain.from_iterable(audiences.values()))
     stacks = [Stack(part) for part in _parts(members, torch.get_num_threads())]
     if len(stacks) == 1:
         stacks[0].train()
@@ -73,8 +77,11 @@ def _n_bytes(member):
     module, plan = member.module_, member.plan
     n_weights = sum(p.numel() for p in module.parameters())
     n_rows = plan.batch_size * getattr(module, "n_draws", 1)
+    n_cells = member.rows.n_train * module.n_features
+    if 4 * n_cells > KEPT_BYTES:
+        n_cells = 0  # they stay where they are
     # weights, gradients, moments, averages; inputs, outputs and gradients of layers
-    return 4 * (8 * n_weights + 24 * n_rows * module.widest_layer)
+    return 4 * (8 * n_weights + 24 * n_rows * module.widest_layer + n_cells)
 
 
 class Stack:
