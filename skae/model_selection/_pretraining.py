@@ -113,7 +113,7 @@ def train_tasks(estimator, candidates, X, y, splits, fit_params, tasks):
     models = {c: model for c, model in models.items() if model is not None}
     begin = time.perf_counter()
     jobs = {(c, s): stage.job(models[c], s) for c, s in tasks if c in models}
-    train_jobs({job for job in jobs.values() if job is not None})
+    train_jobs([*dict.fromkeys(job for job in jobs.values() if job is not None)])
     done = {task: job for task, job in jobs.items() if job is not None and job.is_done}
     seconds = (time.perf_counter() - begin) / max(1, len(done))
     fits = [Fit(c, s, job.rows, job.estimator, seconds) for (c, s), job in done.items()]
