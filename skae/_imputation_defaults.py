@@ -45,6 +45,19 @@ def default_estimator(X, categorical):
     return estimator.set_params(**OF_TABLES) if len(categorical) else estimator
 
 
+def compares_rows(similar_rows, estimator, X, categorical):
+    """Return whether an imputer with this parameter compares rows X with each other."""
+    if similar_rows == "auto":
+        narrow = X.shape[1] <= _modules.MOST_COLUMNS
+        return estimator is None and narrow and not len(categorical)
+    if similar_rows and len(categorical):
+        raise ValueError(
+            "similar_rows=True takes tables of numbers, but X has columns with "
+            "categories; leave it at 'auto', or encode the categories first"
+        )
+    return bool(similar_rows)
+
+
 def units_and_centers(X, categorical):
     """Return the standard deviation and the mean of every column; units are not 0.
 

@@ -25,8 +25,10 @@ class ImputationModel:
     ----------
     estimator : estimator
         Fitted to `rows`.
+    similar : SimilarRows or None
+        What it is off by in them.
     fill : callable
-        `fill(rows)` returns rows with their holes filled by the estimator.
+        `fill(rows)` returns rows with their holes filled by both.
     rows : ndarray of shape (n_samples, n_features)
         What the joint law is fitted to.
     others : ndarray of shape (n_others, n_features)
@@ -37,8 +39,9 @@ class ImputationModel:
         Decides what is hidden.
     """
 
-    def __init__(self, estimator, fill, rows, others, units, seed):
-        self.estimator, self.units, self.law = estimator, units, None
+    def __init__(self, estimator, similar, fill, rows, others, units, seed):
+        self.estimator, self.similar, self.units = estimator, similar, units
+        self.law = None
         self.center = np.nan_to_num(_modules.column_statistics(rows).mean)
         if rows.shape[1] <= _modules.MOST_COLUMNS:
             self.law = _modules.joint_normal(self._standard(rows))

@@ -15,11 +15,13 @@ from skae._columns import Columns, as_table, declares_categories
 from skae._filled_table import add_flags, fill_table
 from skae._imputation_defaults import (
     check_takes_categories,
+    compares_rows,
     default_estimator,
     units_and_centers,
 )
 from skae._imputation_model import ImputationModel
 from skae._random import draw_seed
+from skae._similar_rows import SimilarRows
 from skae._sklearn import (
     HasMethods,
     Integral,
@@ -49,7 +51,9 @@ class AutoencoderImputer(
     The autoencoder is trained on rows with their missing values, which cost it
     nothing. A row is filled with what it reconstructs in the holes: known values stay
     as they are, to the bit. In further rounds the filled row is reconstructed in turn,
-    until its holes hardly change [1]_.
+    until its holes hardly change [1]_. What the autoencoder is off by in similar rows
+    of `fit`, known values hidden for that purpose, is added: it helps where rows nearly
+    repeat others.
 
     With `sample_posterior=True` holes are filled with draws, as multiple imputation
     [2]_ needs them: what is computed from several of them has the right uncertainty.
@@ -80,6 +84,10 @@ class AutoencoderImputer(
     tol : float, default=1e-2
         Change in a round, in standard deviations of the column, below which a row
         is done.
+    similar_rows : bool or "auto", default="auto"
+        Whether what the estimator is off by in similar rows is added to its numbers, as
+        far as hidden values agree. "auto" does so for `estimator=None`, in tables of
+        numbers of at most 128 columns.
     sample_posterior : bool, default=False
         Whether holes are filled with draws; else with what is expected there.
     n_imputations : int, default=10
@@ -146,6 +154,7 @@ class AutoencoderImputer(
         "estimator": [HasMethods(["fit", "reconstruct"]), None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "similar_rows": ["boolean", StrOptions({"auto"})],
         "sample_posterior": ["boolean"],
         "n_imputations": [Interval(Integral, 1, None, closed="left")],
         "add_indicator": ["boolean"],
@@ -161,6 +170,7 @@ class AutoencoderImputer(
         *,
         max_iter=1,
         tol=1e-2,
+        similar_rows="auto",
         sample_posterior=False,
         n_imputations=10,
         add_indicator=False,
@@ -172,6 +182,7 @@ class AutoencoderImputer(
         self.estimator = estimator
         self.max_iter = max_iter
         self.tol = tol
+        self.similar_rows = similar_rows
         self.sample_posterior = sample_posterior
         self.n_imputations = n_imputations
         self.add_indicator = add_indicator
@@ -232,23 +243,24 @@ class AutoencoderImputer(
     def _fit_rows(self, X, categorical):
         """Return what `fit` learns of rows with a known value in each row and column.
 
-        That is the estimator, units and centers of the columns, the most rounds, the
-        laws to draw from, and a seed of draws.
+        That is the estimator, units and centers of the columns, the `SimilarRows`, the
+        most rounds, the laws to draw from, and a seed of draws.
         """
         estimator = self._make_estimator(X, self.random_state, categorical).fit(X)
         columns = units_and_centers(X, categorical)
+        similar = self._compare(X, categorical, estimator, columns, self.random_state)
         n_iter = 1
         if self.max_iter > 1:
-            _, n_iter = self._fill_all(X, estimator, *columns)
+            _, n_iter = self._fill_all(X, estimator, None, columns)
         models, seed = [], None
         if self.sample_posterior:
             random = np.random.RandomState(draw_seed(self.random_state))
             models = [
-                self._fit_half(X, categorical, *columns, random)
+                self._fit_half(X, categorical, columns, random)
                 for _ in range(self.n_imputations)
             ]
             seed = draw_seed(random)
-        return estimator, *columns, n_iter, models, seed
+        return estimator, columns, similar, n_iter, models, seed
 
     def _make_estimator(self, X, random_state, categorical=()):
         """Return the unfitted estimator for rows X, some columns of categories."""
@@ -265,8 +277,23 @@ class AutoencoderImputer(
             estimator.set_params(random_state=draw_seed(random_state))
         return estimator
 
-    def _fit_half(self, X, categorical, units, centers, random):
+    def _compare(self, X, categorical, estimator, columns, random_state):
+        """Return the `SimilarRows` of rows that the estimator is fitted to, or None."""
+        if not compares_rows(self.similar_rows, self.estimator, X, categorical):
+            return None
+        if random_state is None:
+            random_state = getattr(estimator, "random_state", None)
+        units, _ = columns
+        return SimilarRows(
+            X,
+            lambda rows: self._fill_all(rows, estimator, None, columns)[0],
+            units,
+            draw_seed(random_state),
+        )
+
+    def _fit_half(self, X, categorical, columns, random):
         """Return the `ImputationModel` of a random half of the rows."""
+        units, centers = columns
         half, others = np.array_split(random.permutation(len(X)), 2)
         rows, others = X[half], X[others]
         empty = np.isnan(rows).all(axis=0)
@@ -276,9 +303,11 @@ class AutoencoderImputer(
             return TableImputationModel(
                 estimator, categorical, rows, others, units, draw_seed(random)
             )
+        similar = self._compare(rows, categorical, estimator, columns, random)
         return ImputationModel(
             estimator,
-            lambda X: self._fill_all(X, estimator, units, centers)[0],
+            similar,
+            lambda X: self._fill_all(X, estimator, similar, columns)[0],
             rows,
             others,
             units,
@@ -292,7 +321,7 @@ class AutoencoderImputer(
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         self.n_features_in_, self._kept, self.indicator_ = n_features, kept, indicator
-        self.estimator_, *self._columns, self.n_iter_ = fitted[:4]
+        self.estimator_, self._columns, self._similar, self.n_iter_ = fitted[:4]
         self._models, self._seed = fitted[4:]
 
     def transform(self, X):
@@ -317,7 +346,7 @@ class AutoencoderImputer(
         if self.sample_posterior:
             return next(self._imputations(X, rows, 1, self._seed))
         kept = rows[:, self._kept]
-        filled, _ = self._fill_all(kept, self.estimator_, *self._columns)
+        filled, _ = self._fill_all(kept, self.estimator_, self._similar, self._columns)
         return self._finish(X, rows, filled)
 
     @available_if(_draws)
@@ -354,7 +383,9 @@ class AutoencoderImputer(
         random, kept = np.random.RandomState(seed), rows[:, self._kept]
         for i in range(n_imputations):
             model = self._models[i % len(self._models)]
-            filled, _ = self._fill_all(kept, model.estimator, *self._columns)
+            filled, _ = self._fill_all(
+                kept, model.estimator, model.similar, self._columns
+            )
             if has_holes(kept):
                 filled = model.draw(kept, filled, draw_seed(random))
             yield self._finish(X, rows, filled)
@@ -416,15 +447,21 @@ class AutoencoderImputer(
         names = self.get_feature_names_out()[filled.shape[1] :]
         return add_flags(filled, flags, names)
 
-    def _fill_all(self, X, estimator, units, centers):
-        """Return a copy of rows with all holes filled, and the most rounds of one."""
+    def _fill_all(self, X, estimator, similar, columns):
+        """Return a copy of rows with all holes filled, and the most rounds of one.
+
+        `similar` are the `SimilarRows`, or None; `columns` their units and centers.
+        """
         filled, rows, n_iter = X.copy(), _with_holes(X), 1
+        units, centers = columns
         if len(rows):
             empty = np.isnan(X[rows]).all(axis=1)
             filled[rows[empty]] = centers
             rows = rows[~empty]
         if len(rows):
             filled[rows], n_iter = self._fill(X[rows], estimator, units)
+            if similar is not None:
+                filled[rows] = similar.add(X[rows], filled[rows])
         return filled, n_iter
 
     def _fill(self, X, estimator, units):

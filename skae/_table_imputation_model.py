@@ -33,6 +33,9 @@ class TableImputationModel:
         Decides what is hidden.
     """
 
+    #: Rows are not compared in tables with categories.
+    similar = None
+
     def __init__(self, estimator, categorical, rows, others, units, seed):
         self.estimator, self.categorical, self.units = estimator, categorical, units
         random = np.random.RandomState(seed)

@@ -246,7 +246,8 @@ def test_numbers_of_an_array_may_be_categories(cls):
     assert set(back[:, 0]) <= {2.5, 7.0, 100.0}
     assert (back[:, 0] == values).mean() > (0.95 if cls is AE else 0.6)
     ways = model.interpolate(X[:1], X[1:2], n_steps=4)
-    np.testing.assert_array_equal(ways[0, [0, -1]], back[:2])
+    # to rounding: four rows may be multiplied by another routine than eighty
+    np.testing.assert_allclose(ways[0, [0, -1]], back[:2], rtol=1e-12)
 
 
 @BOTH

@@ -96,6 +96,7 @@ def make_imputer(seed, *, n_imputations, quick):
         )
     return AutoencoderImputer(
         estimator,
+        similar_rows=True,  # as it is without an estimator
         sample_posterior=True,
         n_imputations=n_imputations,
         random_state=seed,

@@ -58,7 +58,9 @@ def make_imputers(seed, forest, *, quick):
     )
     ours = few_steps if quick else None
     return {
-        "AutoencoderImputer": AutoencoderImputer(ours, random_state=seed),
+        "AutoencoderImputer": AutoencoderImputer(
+            ours, similar_rows=True, random_state=seed
+        ),
         "mean": SimpleImputer(),
         "KNNImputer": KNNImputer(),
         "IterativeImputer": IterativeImputer(random_state=seed),
