@@ -194,8 +194,9 @@ class BaseAutoencoder(
         return self._fit(X, y, sample_weight, resume=resume, streaming=True)
 
     def _fit(self, X, y, sample_weight, *, resume, streaming):
-        check_parameters(self)
         script, fitted = self.callbacks, None
+        if not isinstance(script, Recall):  # or the parameters have been checked
+            check_parameters(self)
         if isinstance(script, Rehearsal):
             script.stop(X, sample_weight)
         data = self._check_training_data(X, sample_weight, resume=resume)

@@ -11,6 +11,7 @@ from skae._columns import Columns
 from skae._parameters import warn_of_copying
 from skae._random import draw_seed
 from skae._setup import (
+    Memo,
     is_refit_due,
     plan_training,
     resume_module,
@@ -42,16 +43,21 @@ class FitRun:
         Whether to go on from the network that the estimator has.
     streaming : bool
         Whether this is one pass of unknown many.
+    memo : Memo or None, default=None
+        What other fits to the same data have found.
     """
 
-    def __init__(self, estimator, data, *, resume, streaming):
+    def __init__(self, estimator, data, *, resume, streaming, memo=None):
         self.estimator = estimator
         self.X, self.names, columns, self.table, weights = data
         X, self.columns = self.X, columns
         self.seed = draw_seed(estimator.random_state)
-        self.rows = split_rows(
-            estimator, X, streaming=streaming, seed=self.seed, weights=weights
-        )
+        memo = Memo() if memo is None else memo
+        split = partial(
+            split_rows, estimator, X,
+            streaming=streaming, seed=self.seed, weights=weights,
+        )  # fmt: skip
+        self.rows = memo.recall_rows(estimator, self.seed, split)
         self.plan = plan_training(estimator, self.rows, streaming=streaming)
         self.skorch_callbacks = _training.check_skorch_callbacks(
             estimator.callbacks, self.plan
@@ -66,7 +72,9 @@ class FitRun:
             )
         else:
             warn_of_copying(estimator, X.shape[1], columns)
-            start = partial(start_module, estimator, seed=self.seed, columns=columns)
+            start = partial(
+                start_module, estimator, seed=self.seed, columns=columns, memo=memo
+            )
             n_components = estimator.n_components
             if self.refits:  # both networks have the width that suits all rows
                 self.module_of_all = start(self.rows.rejoined(), n_components)

@@ -19,8 +19,8 @@ class Job:
     X, sample_weight : object
         As for its `fit`.
     share : callable or None, default=None
-        Returns a name for `TrainingData`, and equal ones whose X is the same memory for
-        all jobs: networks of one stack are shown what is there once.
+        Returns a name for `TrainingData`, equal ones whose X is the same memory for all
+        jobs, so that networks of one stack are shown what is there once, and a `Memo`.
 
     Attributes
     ----------
@@ -34,9 +34,10 @@ class Job:
         self.estimator, self.is_done, self.rows = estimator, False, None
         check_parameters(estimator)
         data = estimator._check_training_data(X, sample_weight)
+        memo = None
         if share is not None:
-            self.rows, data = share(data)
-        self.run = FitRun(estimator, data, resume=False, streaming=False)
+            self.rows, data, memo = share(data)
+        self.run = FitRun(estimator, data, resume=False, streaming=False, memo=memo)
 
     def finish(self, member, record):
         """Give the estimator what a member of a stack has become."""

@@ -167,24 +167,48 @@ def _patience(n_iter_no_change, max_epochs):
     return max(LEAST_PATIENCE, round(PATIENCE_SHARE * max_epochs))
 
 
-def start_module(estimator, rows, n_components, *, seed, columns=None):
+class Memo(dict):
+    """What fits to the same data have in common, found by the first of them."""
+
+    def recall(self, key, make):
+        """Return what was made for a key, or make it."""
+        if key not in self:
+            self[key] = make()
+        return self[key]
+
+    def recall_rows(self, estimator, seed, split):
+        """Return the `TrainingRows` that `split()` makes, the same for the same."""
+        names = ("early_stopping", "validation_fraction")
+        choices = tuple(getattr(estimator, name) for name in names)
+        return self.recall(("rows", seed, choices), split)
+
+
+def start_module(estimator, rows, n_components, *, seed, columns=None, memo=None):
     """Return a new module: scaled to the training rows, and at its start.
 
     `n_components` is the estimator's, or a width that has been found already.
     """
     if columns is not None:
         return start_table_module(estimator, rows, n_components, columns, seed=seed)
-    scaler, axes = fit_scaler(estimator, rows), None
+    memo = Memo() if memo is None else memo
+    # the memo has the rows, so their numbers stay where they are
+    which = None if rows.train is None else id(rows.train)
+    law, shape = resolve_likelihood(estimator), estimator.image_shape
+    scaling = ("scaler", which, estimator.scale, repr(law), repr(shape))
+    scaler = deepcopy(memo.recall(scaling, partial(fit_scaler, estimator, rows)))
+    axes = None
     architecture, n_features = resolve_architecture(estimator), rows.X.shape[1]
     if not architecture.has_bottleneck:
         n_components = n_features
     elif estimator.init == "pca" or not isinstance(n_components, Integral):
-        axes = find_axes(estimator, rows, scaler, seed=seed)
+        n_axes = _n_axes(estimator.n_components)
+        find = partial(find_axes, estimator, rows, scaler, seed=seed)
+        axes = memo.recall(("axes", scaling, n_axes, seed), find)
     module = estimator._make_module(
         n_features=n_features,
         n_components=resolve_n_components(n_components, axes),
         architecture=architecture,
-        likelihood=resolve_likelihood(estimator),
+        likelihood=law,
         image_shape=image_shape_of(estimator),
         rng=Rng(seed),
     )

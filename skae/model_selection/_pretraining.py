@@ -14,6 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skae._base import BaseAutoencoder
 from skae._fit_together import Job, can_stack, train_jobs
 from skae._rehearsal import Recall, Rehearsal, Rehearsed, fingerprint
+from skae._setup import Memo
 from skae._sklearn import check_method_params, take_rows
 
 # So many networks are prepared and trained at a time: they are all in memory. So are
@@ -185,7 +186,8 @@ class Stage:
 
     def __init__(self, X, y, splits, fit_params):
         self.X, self.y, self.splits, self.fit_params = X, y, splits, fit_params
-        self.given, self.arrays, self.jobs = {}, {}, {}
+        self.given, self.jobs = {}, {}
+        self.names, self.kept = {}, {}
 
     def job(self, model, split):
         """Return the `Job` of a model for a split; None if there is none.
@@ -211,10 +213,12 @@ class Stage:
             return None
 
     def _shared(self, data):
-        """Return the same data, in memory that equal data are in already."""
-        rows = fingerprint(data)
-        X = self.arrays.setdefault(rows, data.X)
-        return rows, data._replace(X=X)
+        """Return a name for data, data in memory where equal ones are, and a `Memo`."""
+        rows = self.names.get(id(data.X)) or fingerprint(data)
+        X, memo = self.kept.setdefault(rows, (data.X, Memo()))
+        if X is data.X:  # which stays there, and comes with the same weights
+            self.names[id(X)] = rows
+        return rows, data._replace(X=X), memo
 
     def _rehearse(self, model, split):
         """Return what the autoencoder is given for a split; None if it never is."""
