@@ -210,15 +210,18 @@ def print_line(name, distribution, setting, estimators, seeds):
     return failures
 
 
-def print_ours(seeds):
-    """Print a line for each class of skae, and what failed."""
+def print_ours(seeds, only):
+    """Print a line for each class of skae, or for some, and what failed."""
     classes = {
         "AE": "AutoencoderTransformer",
         "VAE": "VAETransformer",
+        "VAE CV": "VAETransformerCV",
         "Imputer": "AutoencoderImputer",
         "Detector": "AutoencoderOutlierDetector",
     }
     for short, name in classes.items():
+        if only and name not in only:
+            continue
         named = estimator_configurations().items()
         estimators = [e for n, e in named if n.startswith(f"{short}, ")]
         setting = f"{len(estimators)} configs x {seeds} seeds"
@@ -243,6 +246,7 @@ def print_peers():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=4, help="default: 4")
+    parser.add_argument("--only", nargs="+", help="names of classes; default: all")
     parser.add_argument("--peers", action="store_true", help="other autoencoders too")
     arguments = parser.parse_args()
     versions = [
@@ -250,7 +254,7 @@ def main():
     ]
     print(f"Python {platform.python_version()}, {', '.join(versions)}\n")
     print(HEADER)
-    print_ours(arguments.seeds)
+    print_ours(arguments.seeds, arguments.only)
     if arguments.peers:
         print_peers()
 
