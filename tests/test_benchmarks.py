@@ -527,8 +527,7 @@ def test_shares_of_clean_rows_are_near_what_was_asked_for(literature, monkeypatc
     monkeypatch.setattr("skae._anomaly_model.STEPS", 100)
     X = np.random.default_rng(0).normal(size=(400, 4))
     runs = [thresholds.shares(X, seed) for seed in range(2)]
-    asked = 100 * np.array([next(iter(t.values())) for t in thresholds.THRESHOLDS])
-    assert (np.abs(np.mean(runs, axis=0) - asked) < 4).all()
+    assert (np.abs(np.mean(runs, axis=0) - thresholds.ASKED) < 4).all()
     # 40 scores have no p-value of 2 %
     few = thresholds.shares(X[:80], 0)
     assert math.isnan(few[0])
@@ -545,14 +544,36 @@ def test_the_quick_count_of_false_discoveries_has_every_rate():
     assert max(false) < 0.25
 
 
-def test_splits_of_small_tables_are_many(literature):
+def test_splits_are_repeated_until_the_highest_share_is_exact(literature, monkeypatch):
     thresholds = import_module("anomaly_thresholds")
-    arguments = argparse.Namespace(fewest=3, error=0.5)
-    # of 200 rows 100 decide a threshold and 100 are counted: 2 x .05 x .95 / 100
-    n = thresholds.n_splits(200, arguments)
-    assert math.sqrt(0.05 * 0.95 * 2 / 100 / n) <= 0.005
-    assert math.sqrt(0.05 * 0.95 * 2 / 100 / (n - 1)) > 0.005
-    assert thresholds.n_splits(4000, arguments) == 3
+    rng = np.random.default_rng(0)
+
+    def shares(X, seed):
+        return rng.normal(10, 3, size=6).tolist()
+
+    monkeypatch.setattr(thresholds, "shares", shares)
+    runs = thresholds.repeat(None, argparse.Namespace(fewest=3, error=0.5))
+    highest = np.array(runs)[:, [2, 5]]
+    errors = [
+        (highest[:n].std(axis=0, ddof=1) / np.sqrt(n)).max()
+        for n in range(3, len(runs) + 1)
+    ]
+    assert errors[-1] <= 0.5 < min(errors[:-1])
+    assert len(thresholds.repeat(None, argparse.Namespace(fewest=4, error=9))) == 4
+
+
+def test_of_two_halves_each_is_trained_on_once(literature, monkeypatch):
+    thresholds = import_module("anomaly_thresholds")
+    seen = []
+    monkeypatch.setattr(
+        thresholds,
+        "shares_of",
+        lambda train, test, seed: seen.append((train, test)) or np.full(6, len(seen)),
+    )
+    assert thresholds.shares(np.arange(10.0)[:, None], 0) == [1.5] * 6
+    np.testing.assert_array_equal(seen[0][0], seen[1][1])
+    np.testing.assert_array_equal(seen[0][1], seen[1][0])
+    assert sorted(np.concatenate(seen[0])[:, 0]) == list(range(10))
 
 
 def test_the_quick_memory_of_fit_is_counted():
