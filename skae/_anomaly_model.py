@@ -100,7 +100,7 @@ class AnomalyModel:
                 new = self._look(part, self.estimators[-1:])
                 for seen, (_, looks) in zip(seen_by, new, strict=True):
                     seen.extend(looks)
-        # a user's own is worth having with all rows, though no score is by it
+        # no score is by it, but a user's own estimator is of use to the user
         self.whole = None if detector.estimator is None else self.estimators[0]
         if self.whole is not None and len(folds) > 1:
             self.whole = self.restorer.fit(rows, np.arange(len(rows)))
@@ -125,13 +125,16 @@ class AnomalyModel:
 
     def score(self, rows):
         """Return scores of rows, those of training by models that did not see them."""
-        scores = np.concatenate([-self._strangeness(part) for part in rows.chunks()])
+        scores, new = np.empty(len(rows)), np.arange(len(rows))
         if self.hashes is not None:
             hashes = row_hashes(rows.numbers)
             place = np.searchsorted(self.hashes, hashes)
             place = np.minimum(place, len(self.hashes) - 1)
-            is_known = self.hashes[place] == hashes
-            scores[is_known] = self.scores[place[is_known]]
+            scores = self.scores[place]
+            new = np.flatnonzero(self.hashes[place] != hashes)
+        for start in range(0, len(new), ROWS_AT_ONCE):
+            which = new[start : start + ROWS_AT_ONCE]
+            scores[which] = -self._strangeness(rows.take(which))
         return scores
 
     def _look(self, rows, estimators):
