@@ -336,9 +336,10 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator
     def p_values(self, X):
         """Return the share of usual rows that are at least as strange as each row.
 
-        Of new rows of the training rows' kind, a share p has a p-value of at most p
-        [1]_: conformal p-values, by the scores of training rows that the model has not
-        seen.
+        Of new rows of the training rows' kind, about a share p has a p-value of at most
+        p [1]_: conformal p-values, by the scores of training rows by models that have
+        not seen them. The mean over these models, by which new rows are scored, varies
+        a little less than each, so that mostly a little fewer rows are that low.
 
         Parameters
         ----------
