@@ -162,7 +162,7 @@ class AnomalyModel:
         X = rows.numbers
         strangeness, shares = [], []
         for measure, looks in self._look(rows, self.estimators):
-            both = ((measure.measure(k), measure.explain(k, X)) for k in looks)
+            both = ((measure.measure(look), measure.explain(look, X)) for look in looks)
             values, parts = zip(*both, strict=True)
             strangeness.append(np.mean(values, axis=0))
             shares.append(np.mean(parts, axis=0))
@@ -289,7 +289,8 @@ class OwnEstimator(Restorer):
                 categorical_features=self.categorical_features,
                 handle_unknown="ignore",  # unknown to all rows has been refused
             )
-        return estimator.fit(rows.take(which).table)
+        estimator.fit(rows.take(which).table)
+        return estimator
 
     def with_likelihood(self, rows, V, estimators):
         """Yield the surprises of each estimator, and its ELBO as one more column."""

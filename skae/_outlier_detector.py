@@ -81,8 +81,8 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator
         What scores are by: for each part of the training rows the estimator that was
         fitted to the others.
     estimator_ : estimator
-        `estimator`, fitted to all training rows (of more than 50,000 to those that are
-        not left out). No score is by it; there is none if `estimator` is None.
+        `estimator`, fitted to all training rows, which no score is by. Of more than
+        50,000 rows it is the one of `estimators_`. Not there if `estimator` is None.
     offset_ : float
         Score below which a row is an outlier.
     training_scores_ : ndarray of shape (n_unseen,)
