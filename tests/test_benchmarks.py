@@ -544,22 +544,26 @@ def test_the_quick_count_of_false_discoveries_has_every_rate():
     assert max(false) < 0.25
 
 
-def test_splits_are_repeated_until_the_highest_share_is_exact(literature, monkeypatch):
+def test_splits_are_added_until_the_highest_share_is_exact(
+    literature, monkeypatch, tmp_path
+):
     thresholds = import_module("anomaly_thresholds")
     rng = np.random.default_rng(0)
-
-    def shares(X, seed):
-        return rng.normal(10, 3, size=6).tolist()
-
-    monkeypatch.setattr(thresholds, "shares", shares)
-    runs = thresholds.repeat(None, argparse.Namespace(fewest=3, error=0.5))
+    draws = rng.normal(10, 3, size=(1000, 6)).tolist()
+    monkeypatch.setattr(thresholds, "shares", lambda X, seed: draws[seed])
+    table = [("some", np.ones((10, 1)), np.zeros(10))]
+    arguments = argparse.Namespace(fewest=3, error=1.0, figures=tmp_path / "figures")
+    (few,) = (runs for _, runs in thresholds.measure(table, arguments).values())
+    arguments.error = 0.5  # goes on with those
+    (runs,) = (runs for _, runs in thresholds.measure(table, arguments).values())
+    assert len(few) < len(runs)
+    assert runs == draws[: len(runs)]
     highest = np.array(runs)[:, [2, 5]]
     errors = [
         (highest[:n].std(axis=0, ddof=1) / np.sqrt(n)).max()
         for n in range(3, len(runs) + 1)
     ]
-    assert errors[-1] <= 0.5 < min(errors[:-1])
-    assert len(thresholds.repeat(None, argparse.Namespace(fewest=4, error=9))) == 4
+    assert errors[-1] <= 0.5 < min(errors[len(few) - 3 : -1])
 
 
 def test_of_two_halves_each_is_trained_on_once(literature, monkeypatch):
