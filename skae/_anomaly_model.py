@@ -91,15 +91,19 @@ class AnomalyModel:
         restorer = Denoiser if detector.estimator is None else OwnEstimator
         self.restorer = restorer(detector, self.units, columns, seed)
         self.measures = self.restorer.measures()
+        self.estimators = []
         unseen, seen_by = [], [[] for _ in self.measures]
         for fitted_to, scored in folds:
-            self.restorer.fit(rows, fitted_to)
+            self.estimators.append(self.restorer.fit(rows, fitted_to))
             unseen.append(scored)
             for part in rows.take(scored).chunks():
-                for looks, new in zip(seen_by, self._look(part), strict=True):
-                    looks.append(new)
-        if len(folds) > 1:
-            self.restorer.fit(rows, np.arange(len(rows)))
+                new = self._look(part, self.estimators[-1:])
+                for seen, (_, looks) in zip(seen_by, new, strict=True):
+                    seen.extend(looks)
+        # no score is by it, but a user's own estimator is of use to the user
+        self.whole = None if detector.estimator is None else self.estimators[0]
+        if self.whole is not None and len(folds) > 1:
+            self.whole = self.restorer.fit(rows, np.arange(len(rows)))
         pairs = zip(self.measures, seen_by, strict=True)
         strangeness = [
             measure.fit(np.concatenate(looks, axis=measure.axis), random_state)
@@ -121,40 +125,52 @@ class AnomalyModel:
 
     def score(self, rows):
         """Return scores of rows, those of training by models that did not see them."""
-        scores = np.concatenate([-self._strangeness(part) for part in rows.chunks()])
+        scores, new = np.empty(len(rows)), np.arange(len(rows))
         if self.hashes is not None:
             hashes = row_hashes(rows.numbers)
             place = np.searchsorted(self.hashes, hashes)
             place = np.minimum(place, len(self.hashes) - 1)
-            is_known = self.hashes[place] == hashes
-            scores[is_known] = self.scores[place[is_known]]
+            scores = self.scores[place]
+            new = np.flatnonzero(self.hashes[place] != hashes)
+        for start in range(0, len(new), ROWS_AT_ONCE):
+            which = new[start : start + ROWS_AT_ONCE]
+            scores[which] = -self._strangeness(rows.take(which))
         return scores
 
-    def _look(self, rows):
-        """Return what each measure looks at."""
-        V = self.units.fill(rows.numbers)
-        return [measure.look(rows, V) for measure in self.measures]
+    def _look(self, rows, estimators):
+        """Yield what each measure looks at, with each of the estimators it differs by.
 
-    def _measure(self, looks):
-        """Return how strange rows are by each measure, (n, n_rows) for each."""
-        pairs = zip(self.measures, looks, strict=True)
-        return [measure.measure(own) for measure, own in pairs]
+        Pairs of a measure and an iterator: what is seen in wide rows takes memory.
+        """
+        V = self.units.fill(rows.numbers)
+        for measure in self.measures:
+            yield measure, measure.look(rows, V, estimators)
 
     def _strangeness(self, rows):
-        return soft_maximum(np.concatenate(self._measure(self._look(rows))))
+        """Return how strange rows are, by the mean over the estimators."""
+        strangeness = [
+            np.mean([measure.measure(look) for look in looks], axis=0)
+            for measure, looks in self._look(rows, self.estimators)
+        ]
+        return soft_maximum(np.concatenate(strangeness))
 
     def explain(self, rows):
         """Return the signed share of each column in the strangeness of rows."""
         return np.concatenate([self._explain(part) for part in rows.chunks()])
 
     def _explain(self, rows):
-        looks = self._look(rows)
-        strangeness = self._measure(looks)
+        X = rows.numbers
+        strangeness, shares = [], []
+        for measure, looks in self._look(rows, self.estimators):
+            both = ((measure.measure(look), measure.explain(look, X)) for look in looks)
+            values, parts = zip(*both, strict=True)
+            strangeness.append(np.mean(values, axis=0))
+            shares.append(np.mean(parts, axis=0))
         total = np.logaddexp.reduce(np.concatenate(strangeness), axis=0)
-        parts = np.zeros(rows.numbers.shape)
-        for measure, own, values in zip(self.measures, looks, strangeness, strict=True):
+        parts = np.zeros(X.shape)
+        for values, own in zip(strangeness, shares, strict=True):
             weights = np.exp(values - total).sum(axis=0)  # of a soft maximum
-            parts += weights[:, None] * measure.explain(own, rows.numbers)
+            parts += weights[:, None] * own
         return parts
 
 
@@ -188,9 +204,17 @@ class Restorer:
             result.append(measure)
         return result
 
-    def as_they_are(self, rows, V):
-        """Return rows in units."""
-        return V
+    def as_they_are(self, rows, V, estimators):
+        """Yield rows in units, the same for all estimators."""
+        yield V
+
+    def surprises(self, rows, V, estimators):
+        """Yield how far values are from what each estimator expects.
+
+        Of each an array, (n_views, n_rows, n_features), with the signs of residuals.
+        """
+        for estimator in estimators:
+            yield self._surprises_by(estimator, rows, V)
 
     def _surprises(self, rows, V, expected):
         """Return how far values are from what is expected in units, as float32."""
@@ -220,12 +244,12 @@ class Denoiser(Restorer):
         ]
 
     def fit(self, rows, which):
-        """Train on some of the rows, anew."""
+        """Return an estimator that is trained on some of the rows."""
         if len(which) > STEPS * BATCH_SIZE:  # which is what the steps will see
             random_state = np.random.RandomState(self.seed)
             which = random_state.choice(which, STEPS * BATCH_SIZE, replace=False)
         n_batches = -(-len(which) // BATCH_SIZE)
-        self.estimator = AutoencoderTransformer(
+        return AutoencoderTransformer(
             architecture=DenoisingMLP(noise=NOISE),
             scale=None,  # rows are in units already
             max_epochs=max(1, round(STEPS / n_batches)),
@@ -234,17 +258,14 @@ class Denoiser(Restorer):
             random_state=self.seed,
         ).fit(self.units.measure(rows.numbers, which))
 
-    def denoised(self, rows, V):
-        """Return rows in units, drawn to where most are."""
-        return self.estimator.reconstruct(V, noise=DRAWN_BY)
+    def denoised(self, rows, V, estimators):
+        """Yield rows in units, drawn to where most are by each estimator."""
+        for estimator in estimators:
+            yield estimator.reconstruct(V, noise=DRAWN_BY)
 
-    def surprises(self, rows, V):
-        """Return how far values are from what is expected, (n_levels, n_rows, ...).
-
-        Their signs are those of the residuals.
-        """
+    def _surprises_by(self, estimator, rows, V):
         levels = LEVELS if self.is_clean else STRONG_LEVELS
-        expected = [self.estimator.reconstruct(V, noise=level) for level in levels]
+        expected = [estimator.reconstruct(V, noise=level) for level in levels]
         return self._surprises(rows, V, np.stack(expected))
 
 
@@ -259,51 +280,52 @@ class OwnEstimator(Restorer):
         return result
 
     def fit(self, rows, which):
-        """Train on some of the rows, anew."""
-        self.estimator = clone(self.own)
-        if getattr(self.estimator, "random_state", 0) is None:
-            self.estimator.set_params(random_state=self.seed)
+        """Return an estimator that is trained on some of the rows."""
+        estimator = clone(self.own)
+        if getattr(estimator, "random_state", 0) is None:
+            estimator.set_params(random_state=self.seed)
         if self.columns is not None:
-            self.estimator.set_params(
+            estimator.set_params(
                 categorical_features=self.categorical_features,
                 handle_unknown="ignore",  # unknown to all rows has been refused
             )
-        self.estimator.fit(rows.take(which).table)
+        estimator.fit(rows.take(which).table)
+        return estimator
 
-    def with_likelihood(self, rows, V):
-        """Return surprises, and the ELBO as one more column."""
-        some, table = self._readable(rows)
+    def with_likelihood(self, rows, V, estimators):
+        """Yield the surprises of each estimator, and its ELBO as one more column."""
+        for estimator in estimators:
+            yield self._likelihood_by(estimator, rows, V)
+
+    def _likelihood_by(self, estimator, rows, V):
+        some, table = self._readable(estimator, rows)
         if self.columns is None:
             table = table.astype(np.float64, copy=False)
         # what the estimator has not seen is missing to it: each is unlikely on its own
-        n_new = (~self._is_known(rows) & ~np.isnan(rows.numbers)).sum(axis=1)
+        n_new = (~self._is_known(estimator, rows) & ~np.isnan(rows.numbers)).sum(axis=1)
         elbo = n_new * np.log(self.units.least_probability)
         if len(some):
-            elbo[some] += self.estimator.score_samples(table)
-        surprises = self.surprises(rows, V)
+            elbo[some] += estimator.score_samples(table)
+        surprises = self._surprises_by(estimator, rows, V)
         return np.concatenate([surprises, elbo[None, :, None]], axis=2)
 
-    def surprises(self, rows, V):
-        """Return how far values are from what is expected, (n_views, n_rows, ...).
-
-        Their signs are those of the residuals.
-        """
+    def _surprises_by(self, estimator, rows, V):
         if self.columns is not None:
-            return self._surprises_of_table(rows)[None]
+            return self._surprises_of_table(estimator, rows)[None]
         X, center, scale = self.units.restore(V), self.units.center, self.units.scale
-        architecture = getattr(self.estimator, "module_", self.estimator)
+        architecture = getattr(estimator, "module_", estimator)
         architecture = getattr(architecture, "architecture", None)
         if getattr(architecture, "is_told_noise", False):
             levels = LEVELS if self.is_clean else STRONG_LEVELS
-            views = [self.estimator.reconstruct(X, noise=level) for level in levels]
+            views = [estimator.reconstruct(X, noise=level) for level in levels]
         else:
-            views = [self.estimator.reconstruct(X)]
+            views = [estimator.reconstruct(X)]
         return self._surprises(rows, V, (np.stack(views) - center) / scale)
 
-    def _surprises_of_table(self, rows):
+    def _surprises_of_table(self, estimator, rows):
         """Return the same of a table with categories."""
-        X, estimator = rows.numbers, self.estimator
-        some, table = self._readable(rows)
+        X = rows.numbers
+        some, table = self._readable(estimator, rows)
         result, is_less = np.zeros(X.shape), np.zeros(X.shape, dtype=bool)
         probabilities = {}
         if len(some):
@@ -321,29 +343,30 @@ class OwnEstimator(Restorer):
             # the estimator knows the categories of the rows it was fitted to
             of_all = np.zeros((len(X), block.stop - block.start))
             if j in probabilities:
-                of_all[np.ix_(some, self._places(j))] = probabilities[j]
+                of_all[np.ix_(some, self._places(estimator, j))] = probabilities[j]
             result[:, j] = self.units.surprise_of_category(X[:, j], of_all[None])[0]
         return np.where(is_less, -1.0, 1.0) * result
 
-    def _readable(self, rows):
+    def _readable(self, estimator, rows):
         """Return the numbers of the rows that say something to the estimator, and them.
 
         Rows do not that have only missing values, and categories it has not seen.
         """
-        some = np.flatnonzero(self._is_known(rows).any(axis=1))
+        some = np.flatnonzero(self._is_known(estimator, rows).any(axis=1))
         return some, rows.take(some).table
 
-    def _is_known(self, rows):
+    def _is_known(self, estimator, rows):
         """Return which values the estimator takes for known ones."""
         is_known = ~np.isnan(rows.numbers)
         for j in self.units.blocks:
-            is_known[:, j] = np.isin(rows.numbers[:, j], self._places(j))
+            places = self._places(estimator, j)
+            is_known[:, j] = np.isin(rows.numbers[:, j], places)
         return is_known
 
-    def _places(self, j):
+    def _places(self, estimator, j):
         """Return where the estimator's categories are among those of all rows."""
         known = pd.Index(self.columns.categories[j])
-        return known.get_indexer(pd.Index(self.estimator.categories_[j]))
+        return known.get_indexer(pd.Index(estimator.categories_[j]))
 
 
 def neighbors_of(detector):

@@ -527,8 +527,7 @@ def test_shares_of_clean_rows_are_near_what_was_asked_for(literature, monkeypatc
     monkeypatch.setattr("skae._anomaly_model.STEPS", 100)
     X = np.random.default_rng(0).normal(size=(400, 4))
     runs = [thresholds.shares(X, seed) for seed in range(2)]
-    asked = 100 * np.array([next(iter(t.values())) for t in thresholds.THRESHOLDS])
-    assert (np.abs(np.mean(runs, axis=0) - asked) < 4).all()
+    assert (np.abs(np.mean(runs, axis=0) - thresholds.ASKED) < 4).all()
     # 40 scores have no p-value of 2 %
     few = thresholds.shares(X[:80], 0)
     assert math.isnan(few[0])
@@ -545,14 +544,40 @@ def test_the_quick_count_of_false_discoveries_has_every_rate():
     assert max(false) < 0.25
 
 
-def test_splits_of_small_tables_are_many(literature):
+def test_splits_are_added_until_the_highest_share_is_exact(
+    literature, monkeypatch, tmp_path
+):
     thresholds = import_module("anomaly_thresholds")
-    arguments = argparse.Namespace(fewest=3, error=0.5)
-    # of 200 rows 100 decide a threshold and 100 are counted: 2 x .05 x .95 / 100
-    n = thresholds.n_splits(200, arguments)
-    assert math.sqrt(0.05 * 0.95 * 2 / 100 / n) <= 0.005
-    assert math.sqrt(0.05 * 0.95 * 2 / 100 / (n - 1)) > 0.005
-    assert thresholds.n_splits(4000, arguments) == 3
+    rng = np.random.default_rng(0)
+    draws = rng.normal(10, 3, size=(1000, 6)).tolist()
+    monkeypatch.setattr(thresholds, "shares", lambda X, seed: draws[seed])
+    table = [("some", np.ones((10, 1)), np.zeros(10))]
+    arguments = argparse.Namespace(fewest=3, error=1.0, figures=tmp_path / "figures")
+    (few,) = (runs for _, runs in thresholds.measure(table, arguments).values())
+    arguments.error = 0.5  # goes on with those
+    (runs,) = (runs for _, runs in thresholds.measure(table, arguments).values())
+    assert len(few) < len(runs)
+    assert runs == draws[: len(runs)]
+    highest = np.array(runs)[:, [2, 5]]
+    errors = [
+        (highest[:n].std(axis=0, ddof=1) / np.sqrt(n)).max()
+        for n in range(3, len(runs) + 1)
+    ]
+    assert errors[-1] <= 0.5 < min(errors[len(few) - 3 : -1])
+
+
+def test_of_two_halves_each_is_trained_on_once(literature, monkeypatch):
+    thresholds = import_module("anomaly_thresholds")
+    seen = []
+    monkeypatch.setattr(
+        thresholds,
+        "shares_of",
+        lambda train, test, seed: seen.append((train, test)) or np.full(6, len(seen)),
+    )
+    assert thresholds.shares(np.arange(10.0)[:, None], 0) == [1.5] * 6
+    np.testing.assert_array_equal(seen[0][0], seen[1][1])
+    np.testing.assert_array_equal(seen[0][1], seen[1][0])
+    assert sorted(np.concatenate(seen[0])[:, 0]) == list(range(10))
 
 
 def test_the_quick_memory_of_fit_is_counted():

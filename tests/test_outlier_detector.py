@@ -1,5 +1,6 @@
 """AutoencoderOutlierDetector: thresholds are honest, and anomalies are found."""
 
+import copy
 import pickle
 import re
 
@@ -7,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.neighbors import NearestNeighbors
 
 from skae import AutoencoderOutlierDetector, AutoencoderTransformer, VAETransformer
 from skae._anomaly_model import share_to_repeat
@@ -144,6 +146,81 @@ def test_training_rows_have_scores_of_models_that_have_not_seen_them(detector):
     )
 
 
+def scores_by(detector, estimator, X):
+    """Return scores by one of the detector's estimators, as of new rows."""
+    model = copy.copy(detector._model)
+    model.estimators, model.hashes = [estimator], None
+    return model.score(detector._as_rows(X, None, None))
+
+
+def test_new_rows_are_scored_by_the_mean_of_the_models_that_scored_training_rows():
+    detector = AutoencoderOutlierDetector(LINEAR, n_neighbors=0, random_state=0)
+    detector.fit(X_TRAIN)
+    X = usual_rows(50, 9)
+    of_each = [scores_by(detector, e, X) for e in detector.estimators_]
+    np.testing.assert_allclose(detector.score_samples(X), np.mean(of_each, axis=0))
+    of_each = np.stack([scores_by(detector, e, X_TRAIN) for e in detector.estimators_])
+    off = np.abs(of_each - detector.score_samples(X_TRAIN))
+    assert (off.min(axis=0) < 1e-9).all()
+    # each has scored the part of the rows that it was not fitted to
+    np.testing.assert_array_equal(np.bincount(off.argmin(axis=0)), [150] * 4)
+
+
+def test_an_estimator_of_the_user_is_fitted_to_all_rows_for_the_user(detector):
+    expected = clone(LINEAR).set_params(random_state=detector.estimator_.random_state)
+    X = usual_rows(5, 9)
+    np.testing.assert_array_equal(
+        detector.estimator_.transform(X), expected.fit(X_TRAIN).transform(X)
+    )
+    assert len(detector.estimators_) == 4
+
+
+def test_only_models_that_score_are_kept_of_the_default(monkeypatch):
+    monkeypatch.setattr("skae._anomaly_model.STEPS", 3)
+    detector = AutoencoderOutlierDetector(LINEAR, cv=2, random_state=0)
+    detector.fit(X_TRAIN[:100])
+    detector.set_params(estimator=None).fit(X_TRAIN[:100])
+    assert len(detector.estimators_) == 2
+    assert not hasattr(detector, "estimator_")
+
+
+def test_another_fit_gives_the_same_bits(detector):
+    again = clone(detector).fit(X_TRAIN)
+    X = usual_rows(50, 9)
+    np.testing.assert_array_equal(again.score_samples(X), detector.score_samples(X))
+    np.testing.assert_array_equal(again.training_scores_, detector.training_scores_)
+    assert again.offset_ == detector.offset_
+
+
+class MeanOfNearest(BaseEstimator):
+    """Restores rows as the mean of the nearest ones: the more rows, the better."""
+
+    def fit(self, X, y=None):
+        self.index_ = NearestNeighbors(n_neighbors=5).fit(X)
+        self.rows_ = X
+        return self
+
+    def reconstruct(self, X):
+        return self.rows_[self.index_.kneighbors(X, return_distance=False)].mean(axis=1)
+
+
+def test_shares_of_new_rows_are_those_asked_for_where_more_rows_restore_better():
+    shares, of_all_rows = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        X, X_new = rng.normal(size=(100, 5)), rng.normal(size=(500, 5))
+        detector = AutoencoderOutlierDetector(
+            MeanOfNearest(), n_neighbors=0, random_state=seed
+        ).fit(X)
+        offset = detector.set_threshold(contamination=0.1).offset_
+        shares.append((detector.score_samples(X_new) < offset).mean())
+        scores = scores_by(detector, detector.estimator_, X_new)
+        of_all_rows.append((scores < offset).mean())
+    assert abs(np.mean(shares) - 0.1) < 0.01
+    # an estimator of all rows restores new ones better than others did training rows
+    assert np.mean(of_all_rows) < 0.085
+
+
 def test_a_network_that_knows_its_rows_by_heart_does_not_deceive_the_threshold():
     # half as many components as columns that are noise: what is learned is chance
     rng = np.random.default_rng(0)
@@ -191,8 +268,8 @@ def test_a_large_table_is_learned_from_as_many_rows_as_the_steps_see(monkeypatch
 
     monkeypatch.setattr(TableUnits, "measure", record)
     detector = AutoencoderOutlierDetector(cv=2, random_state=0).fit(X_TRAIN[:100])
-    # two folds, and all
-    assert [len(np.unique(which)) for which in learned_from] == [48, 48, 48]
+    # two folds
+    assert [len(np.unique(which)) for which in learned_from] == [48, 48]
     assert detector.predict(X_TRAIN[:100]).shape == (100,)
 
 
@@ -206,9 +283,11 @@ def test_rows_less_noise_are_seen_among_many(monkeypatch):
     assert roc_auc_score(np.repeat([0, 1], [300, 20]), -scores) > 0.99
     as_they_are, denoised = detector._model.measures
     V = detector._model.units.measure(X, np.arange(len(X)))
-    moved = np.linalg.norm(denoised.look(None, V), axis=1)
+    (drawn, _) = denoised.look(None, V, detector.estimators_)
+    moved = np.linalg.norm(drawn, axis=1)
     assert (moved[:300] < np.linalg.norm(V[:300], axis=1)).mean() > 0.95
-    np.testing.assert_array_equal(as_they_are.look(None, V), V)
+    (same,) = as_they_are.look(None, V, detector.estimators_)
+    np.testing.assert_array_equal(same, V)
 
 
 def test_elbo_counts_in_place_of_residuals():
@@ -216,7 +295,7 @@ def test_elbo_counts_in_place_of_residuals():
     detector = AutoencoderOutlierDetector(vae, n_neighbors=0, random_state=0)
     X = usual_rows(50, 9)
     scores = detector.fit(X_TRAIN).score_samples(X)
-    elbo = vae.fit(X_TRAIN).score_samples(X)
+    elbo = np.mean([e.score_samples(X) for e in detector.estimators_], axis=0)
     np.testing.assert_allclose(np.corrcoef(scores, elbo)[0, 1], 1)
 
 
