@@ -438,13 +438,17 @@ def offset_of_share(share, calibration):
     """Return the score below which a share of new rows is expected, by sorted scores.
 
     The calibration rows are below it in the same share; of those that are tied where it
-    is, none are.
+    is, none are. What the share leaves of a rank is as far as it is from the last row
+    below it to the next one: with a hundred rows a rank is a whole percent.
     """
     n_below = rank_of(share, calibration)
     if n_below in (0, len(calibration)):
         return float(calibration[max(n_below - 1, 0)])
     last, next_ = calibration[n_below - 1 : n_below + 1]
-    return float(last if last == next_ else np.nextafter(last, next_))
+    if last == next_:
+        return float(last)
+    part = share * (len(calibration) + 1) - n_below
+    return float(max(last + part * (next_ - last), np.nextafter(last, next_)))
 
 
 def rank_of(share, calibration):

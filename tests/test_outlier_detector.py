@@ -17,6 +17,7 @@ from skae import AutoencoderOutlierDetector, AutoencoderTransformer, VAETransfor
 from skae._anomaly_model import share_to_repeat
 from skae._columns import Columns
 from skae._conformal import benjamini_hochberg, conformal_p_values
+from skae._outlier_detector import offset_of_share
 from skae._strangeness import ResidualMeasure, Unit, soft_maximum
 from skae._table_units import TableUnits
 from skae._weights import row_hashes
@@ -49,6 +50,17 @@ def detector():
 
 
 # -- p-values --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.02, 0.05, 0.1, 0.33])
+def test_a_share_of_new_rows_is_below_its_threshold_whatever_the_ranks(share):
+    """Sixty scores have ranks of 1.6 %, and thresholds lie between them."""
+    random = np.random.RandomState(0)
+    below = [
+        (random.uniform(size=500) < offset_of_share(share, np.sort(scores))).mean()
+        for scores in random.uniform(size=(3000, 60))
+    ]
+    assert np.mean(below) == pytest.approx(share, abs=0.003)
 
 
 def test_p_value_is_the_share_of_scores_as_low_with_the_row_itself():
