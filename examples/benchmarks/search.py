@@ -29,12 +29,13 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from joblib.externals.loky import get_reusable_executor
+from search_contenders import explained, regression
 from sklearn import model_selection
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler
 from speed import TAB, tabular_rows
@@ -76,23 +77,6 @@ TARGETS = [
         for name in [f"a stack of {K}, batches of {batch}"]
     ),
 ]
-
-
-def explained(estimator, X, y=None):
-    """Return the share of the variance of rows that their reconstruction explains."""
-    restored = getattr(estimator, "reconstruct", None) or estimator.predict
-    residuals = restored(X) - X
-    return 1 - np.square(residuals).sum() / np.square(X - X.mean(axis=0)).sum()
-
-
-def regression(setting):
-    """Return scikit-learn's network, to be fitted to its own inputs."""
-    hidden = (*setting.hidden, setting.n_components, *setting.hidden[::-1])
-    return MLPRegressor(
-        hidden_layer_sizes=hidden, alpha=0.0, batch_size=setting.batch_size,
-        max_iter=setting.max_epochs, n_iter_no_change=setting.max_epochs,
-        random_state=0,
-    )  # fmt: skip
 
 
 def run_search(cls, estimator, name, X, *, with_target=False, n_jobs=None):
@@ -150,7 +134,10 @@ def first_search(ours, setting, n_rows):
     estimator = skae_estimator(setting, init="random")
     estimator.fit(X[:100])
     cls, n_jobs = (GridSearchCV, None) if ours else (model_selection.GridSearchCV, 2)
-    return run_search(cls, estimator, "lr", X, n_jobs=n_jobs)
+    seconds = run_search(cls, estimator, "lr", X, n_jobs=n_jobs)
+    if not ours:  # or this process waits for them before it ends
+        get_reusable_executor().shutdown()
+    return seconds
 
 
 def run_first(plan):
