@@ -42,7 +42,7 @@ class StackedAdam:
         if self.is_uniform:
             self.operation = getattr(torch, f"_fused_{name}_")
             return
-        self.operation = torch._fused_adam_
+        self.operation = torch._fused_adamw_
         self.change = torch.zeros_like(vector)
         self.lr = weights.spread(vector.new_tensor(lrs))
         decays = vector.new_tensor(weight_decays)
@@ -59,8 +59,8 @@ class StackedAdam:
         vector, gradient = self.weights.vector, self.weights.gradient
         if self.decay is not None and self.name == "adam":
             gradient.addcmul_(vector, self.decay)
-        # what a step of size 1 would change
-        self._apply(self.change.zero_(), 1.0, 0.0)
+        # what a step of size 1 would change: all of the change before decays
+        self._apply(self.change, 1.0, 1.0)
         if self.decay is not None and self.name == "adamw":
             vector.addcmul_(vector, self.decay, value=-share)
         vector.addcmul_(self.change, self.lr, value=share)
