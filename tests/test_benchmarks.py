@@ -695,3 +695,18 @@ def test_the_quick_comparison_of_census_tables_runs_both_parts():
         2, 3
     )
     assert categories.mean() < numbers.mean() - 0.1
+
+
+# -- searches --------------------------------------------------------------------------
+
+
+def test_the_quick_searches_come_out_the_same_together_and_one_by_one():
+    tables = quick_report("search.py", "--sections", "small", "stacks")
+    errors = {row[""]: row["error"] for row in tables["small"]}
+    assert set(errors) == {
+        "skae.model_selection",
+        "GridSearchCV, skae, one by one",
+        "GridSearchCV, skae, two warm workers",
+    }
+    assert len(set(errors.values())) == 1
+    assert all(float(row["seconds"]) > 0 for row in tables["stacks"])

@@ -320,8 +320,9 @@ def main():
         "# Searches",
         f"`{shlex.join(['python', *sys.argv])}`",
         list_text(describe_machine()),
-        "## Targets",
-        TOO_SMALL if plan.quick else targets_text(list(judge(TARGETS, sections))),
+        TOO_SMALL
+        if plan.quick
+        else f"## Targets\n\n{targets_text(list(judge(TARGETS, sections)))}",
         *(section_text(name, section) for name, section in sections.items()),
     ]
     print("\n\n".join(parts))
