@@ -8,6 +8,7 @@ import pytest
 import sklearn
 from sklearn import model_selection
 from sklearn.base import clone
+from sklearn.callback import ProgressBar
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_wine
 from sklearn.exceptions import FitFailedWarning
@@ -432,6 +433,16 @@ def test_a_search_can_be_cloned_pickled_and_nested():
 )
 def test_scikit_learn_checks_the_searches(estimator, check):
     check(estimator)
+
+
+def test_callbacks_of_a_search_see_its_candidates(fits):
+    """What has been trained beforehand is an evaluation to them, as any other."""
+    grid, estimator = {"lr": [1e-3, 4e-3]}, autoencoder(refit=False)
+    search = GridSearchCV(estimator, grid, cv=2, refit=False)
+    seen = search.set_callbacks(ProgressBar(max_propagation_depth=2)).fit(X)
+    plain = GridSearchCV(estimator, grid, cv=2, refit=False).fit(X)
+    assert fits == {"alone": 0, "stacked": 8}
+    assert_same_results(seen, plain, atol=0)
 
 
 def test_networks_are_recalled_for_their_rows_alone():
