@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae import _modules, _training
 from skae._base import BaseAutoencoder
 from skae._code_density import KeptCodes
-from skae._sklearn import InvalidParameterError, StrOptions
+from skae._sklearn import Integral, InvalidParameterError, StrOptions
 from skae._validation import check_overflow
 from skae._weights import check_weights, drop_weightless
 from skae.corruptions import Corruption
@@ -54,6 +54,13 @@ class AutoencoderTransformer(BaseAutoencoder):
         compares with the clean ones: a class of `skae.corruptions`, a callable
         `(X, rng) -> X` of ndarrays, or a list of those to go through in turn. It
         makes a denoising autoencoder [2]_: `reconstruct` restores what is spoilt so.
+    ordered : bool, default=False
+        Whether the first components of a code are a code: `inverse_transform` takes any
+        number of them, and one fit has every size up to `n_components_`, each with a
+        decoder of its own. A float `n_components` is a share of the variance that the
+        trained network explains then. For `loss="squared_error"`, tables of numbers or
+        images, and no penalty. See "One fit, every size" in the user guide for how a
+        size compares with a network of that size alone.
     penalty : Penalty or None, default=None
         What codes cost beside the reconstruction, `Sparse()` or `Contractive()` of
         `skae.penalties`.
@@ -135,6 +142,10 @@ class AutoencoderTransformer(BaseAutoencoder):
     ----------
     n_components_ : int
         Width of the code.
+    explained_variance_ratio_ : ndarray of shape (n_components_,)
+        Only with `ordered=True`: the share of the variance of the training rows, in
+        the scaled columns, that each component explains on top of those before it. The
+        sum is `score` of these rows.
     net_ : skorch.NeuralNet
         The fitted net, for experts.
     module_ : torch.nn.Module
@@ -189,6 +200,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     _parameter_constraints = BaseAutoencoder._parameter_constraints | {
         "loss": [StrOptions(set(LOSSES)), Likelihood, PerColumn],
         "corruption": [Corruption, callable, list, tuple, None],
+        "ordered": ["boolean"],
         "penalty": [Penalty, None],
     }
 
@@ -199,6 +211,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         architecture="auto",
         loss="squared_error",
         corruption=None,
+        ordered=False,
         penalty=None,
         image_shape=None,
         scale="auto",
@@ -228,6 +241,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.architecture = architecture
         self.loss = loss
         self.corruption = corruption
+        self.ordered = ordered
         self.penalty = penalty
         self.image_shape = image_shape
         self.scale = scale
@@ -261,6 +275,8 @@ class AutoencoderTransformer(BaseAutoencoder):
             return _modules.FillingModule(**self._objective(), **settings)
         if not architecture.has_bottleneck:
             return _modules.RestoringModule(**self._objective(), **settings)
+        if self.ordered:
+            return _modules.OrderedModule(**self._objective(), **settings)
         if self.penalty is None:
             return _modules.AutoencoderModule(**self._objective(), **settings)
         return _modules.PenalisedModule(**self._objective(), **settings)
@@ -271,6 +287,30 @@ class AutoencoderTransformer(BaseAutoencoder):
         if self.penalty is not None:
             objective["penalty"] = clone(self.penalty)
         return objective
+
+    def _fitted_attributes(self, net, X, names, seed, record):
+        """Return every attribute that fitting sets; of ordered codes, their shares."""
+        if not self.ordered:
+            return super()._fitted_attributes(net, X, names, seed, record)
+        explained = self._share_explained_by_sizes(net.module_, X)
+        share = self.n_components
+        if share is not None and not isinstance(share, Integral):
+            enough = np.flatnonzero(explained >= share)
+            if enough.size and enough[0] + 1 < len(explained):
+                net = net.with_module(net.module_.narrowed(int(enough[0]) + 1))
+        attributes = super()._fitted_attributes(net, X, names, seed, record)
+        explained = explained[: net.module_.n_components]
+        ratio = np.diff(explained, prepend=0.0)
+        return attributes | {"explained_variance_ratio_": ratio}
+
+    def _share_explained_by_sizes(self, module, X):
+        """Return `score` of rows X by their first 1, 2, ... components."""
+        cells = module.widest_layer * module.n_components
+        errors = _training.map_rows(module, "errors_of_sizes", X, cells_per_row=cells)
+        statistics = _modules.column_statistics(X)
+        deviations = statistics.std / module.scaler.scale.cpu().numpy()
+        variances = np.square(deviations) * statistics.n_known
+        return np.array([_share_explained(e, variances, None) for e in errors.T])
 
     def _codes_to_keep(self, module, X):
         if not module.architecture.has_bottleneck:

@@ -335,7 +335,12 @@ class BaseAutoencoder(
 
     def _rows_of(self, Z):
         """Return the rows that codes stand for, as numbers."""
-        Z = check_codes(Z, n_components=self.n_components_, estimator=self)
+        Z = check_codes(
+            Z,
+            n_components=self.n_components_,
+            estimator=self,
+            or_fewer=self.module_.has_prefixes,
+        )
         X = _training.map_rows(self.module_, "inverse_transform", Z)
         return check_overflow(X, Z, "Z")
 

@@ -140,6 +140,7 @@ def check_parameters(estimator):
     _check_free_bits(estimator)
     _check_corruption(estimator)
     _check_bottleneck(estimator, architecture)
+    _check_ordered(estimator, architecture)
     resolve_device(estimator.device)
 
 
@@ -232,6 +233,29 @@ def _check_bottleneck(estimator, architecture):
             )
 
 
+def _check_ordered(estimator, architecture):
+    """Raise ValueError for what codes that are ordered cannot have."""
+    if not getattr(estimator, "ordered", False):
+        return
+    if not architecture.has_bottleneck:
+        raise ValueError(
+            f"ordered=True is about a code, but architecture={architecture!r} has no "
+            "bottleneck; use ordered=False, or an architecture with a bottleneck, such "
+            "as 'mlp'"
+        )
+    if estimator.penalty is not None:
+        raise ValueError(
+            f"penalty={estimator.penalty!r} is about codes of one size, and "
+            "ordered=True means every size; leave one of them at its default"
+        )
+    squared_error = estimator._likelihoods["squared_error"]
+    if repr(resolve_likelihood(estimator)) != repr(squared_error):
+        raise ValueError(
+            f"loss={estimator.loss!r} is not for ordered=True, which balances sizes by "
+            "their squared errors; use loss='squared_error', or ordered=False"
+        )
+
+
 def _check_free_bits(estimator):
     """Raise ValueError for free bits of a bound without a KL term to charge."""
     weighted = getattr(estimator, "elbo", None) == "importance_weighted"
@@ -298,6 +322,12 @@ def _check_whole(estimator, X, names):
 
 def check_is_table(estimator, columns):
     """Raise ValueError for parameters of images or numbers where columns have laws."""
+    if getattr(estimator, "ordered", False):
+        raise ValueError(
+            "ordered=True is for tables of numbers alone, but X has columns with "
+            "categories; use ordered=False, or encode them, by "
+            "sklearn.preprocessing.OneHotEncoder"
+        )
     architecture = resolve_architecture(estimator)
     takes_tables = architecture.has_bottleneck or architecture.is_shown_holes
     if estimator.image_shape is None and takes_tables:

@@ -330,6 +330,8 @@ def _check_same_network(estimator, module, columns):
     penalties = getattr(estimator, "penalty", None), getattr(module, "penalty", None)
     if penalties.count(None) == 1:
         pairs["penalty"] = penalties
+    if hasattr(estimator, "ordered"):
+        pairs["ordered"] = bool(estimator.ordered), module.has_prefixes
     for name, (now, before) in pairs.items():
         if repr(now) != repr(before):
             raise ValueError(

@@ -151,8 +151,11 @@ def _known_entries(X):
         yield start, ~np.isnan(X[start : start + step])
 
 
-def check_codes(Z, *, n_components, estimator):
-    """Return Z as a finite float array of shape (n_samples, n_components)."""
+def check_codes(Z, *, n_components, estimator, or_fewer=False):
+    """Return Z as a finite float array of shape (n_samples, n_components).
+
+    With `or_fewer` it may have less than so many columns.
+    """
     names = get_feature_names(Z)
     Z = check_array(
         Z,
@@ -161,7 +164,7 @@ def check_codes(Z, *, n_components, estimator):
         estimator=estimator,
         input_name="Z",
     )
-    if Z.shape[1] != n_components:
+    if Z.shape[1] != n_components and not (or_fewer and Z.shape[1] < n_components):
         raise ValueError(
             f"Z has {Z.shape[1]} features, but {type(estimator).__name__} was fitted "
             f"with n_components={n_components}"

@@ -169,6 +169,8 @@ AUTOENCODER = {
     "categories": CATEGORIES,
     "absolute error": {"loss": "absolute_error"},
     "denoising": {"corruption": [GaussianNoise(0.3, relative=True), Masking(0.1)]},
+    "ordered": {"ordered": True, "n_components": 2},
+    "ordered, share": {"ordered": True, "n_components": 0.9},
     "sparse": {"penalty": Sparse("kl")},
     "contractive": {"penalty": Contractive()},
 }

@@ -212,6 +212,16 @@ def test_quick_classifiers_of_codes_err_less_the_more_labels_there_are(
         assert more < few < 50  # 90 by chance
 
 
+def test_the_quick_ordered_code_is_beside_pca_of_every_size():
+    lines = quick_output("ordered.py").splitlines()
+    rows = [line.removeprefix("digits").split() for line in lines[2:5]]
+    assert [int(k) for k, *_ in rows] == [1, 2, 3]
+    for _, ordered, alone, pca, to_alone, to_pca in np.array(rows, dtype=float):
+        assert ordered / alone == pytest.approx(to_alone, abs=1e-3)
+        assert ordered / pca == pytest.approx(to_pca, abs=1e-3)
+        assert to_pca < 1
+
+
 def test_the_quick_tutorials_have_networks_of_the_users_own():
     tables = quick_report("conv_vae.py")
     bounds = figures_of(tables, "-ELBO")

@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         ],
         "_layout": ["ExpandedRows", "Layout"],
         "_mixed_start": ["mixed_start"],
+        "_ordered": ["OrderedModule"],
         "_pca": ["PrincipalAxes", "principal_axes"],
         "_penalised": ["PenalisedModule"],
         "_restoring": ["RestoringModule"],

@@ -49,6 +49,9 @@ class AutoencoderModule(nn.Module):
     #: Names of the loss terms that `loss` returns beside the loss.
     terms = ("reconstruction",)
 
+    #: Whether the first components of a code are a code.
+    has_prefixes = False
+
     #: Encoder outputs per component.
     n_outputs_per_component = 1
 

@@ -6,14 +6,15 @@ import torch
 from skae._modules._autoencoder import AutoencoderModule
 from skae._modules._denoising import DenoisingModule
 from skae._modules._filling import FillingModule
+from skae._modules._ordered import OrderedModule
 from skae._modules._penalised import PenalisedModule
 from skae._modules._restoring import RestoringModule
 from skae._modules._vae import VAEModule
 from skae._random import Rng
 
 KINDS = (
-    AutoencoderModule, DenoisingModule, FillingModule, PenalisedModule,
-    RestoringModule, VAEModule,
+    AutoencoderModule, DenoisingModule, FillingModule, OrderedModule,
+    PenalisedModule, RestoringModule, VAEModule,
 )  # fmt: skip
 MODULES = {kind.__name__: kind for kind in KINDS}
 

@@ -207,7 +207,11 @@ class AutoencoderNet(NeuralNet):
 
     def snapshot(self):
         """Return a net with a copy of the module as it is now, ready for inference."""
-        twin = AutoencoderNet(deepcopy(self.module_), self.plan).initialize()
+        return self.with_module(deepcopy(self.module_))
+
+    def with_module(self, module):
+        """Return a net that has trained as this one has, with another module."""
+        twin = AutoencoderNet(module, self.plan).initialize()
         twin.history_, twin.start_ = deepcopy(self.history), self.start_
         return twin.settle()
 
