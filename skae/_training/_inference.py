@@ -6,7 +6,6 @@ import weakref
 
 import numpy as np
 import torch
-from torch import nn
 
 from skae._training._batches import as_tensor
 from skae._training._cuda import exact_float32
@@ -76,26 +75,5 @@ def in_dtype(module, dtype):
     with _lock:
         copies = _copies.setdefault(module, {})
         if dtype not in copies:
-            copies[dtype] = twin_of(module, dtype)
+            copies[dtype] = copy.deepcopy(module).to(dtype)
         return copies[dtype]
-
-
-def twin_of(module, dtype):
-    """Return a module with the weights and buffers of another in another dtype.
-
-    It shares everything else, which takes a tenth of the time of a deep copy.
-    """
-    twin = copy.copy(module)
-    twin._modules = {
-        name: part if part is None else twin_of(part, dtype)
-        for name, part in module._modules.items()
-    }
-    twin._parameters = {
-        name: weight if weight is None else nn.Parameter(weight.data.to(dtype))
-        for name, weight in module._parameters.items()
-    }
-    twin._buffers = {
-        name: buffer.to(dtype) if torch.is_floating_point(buffer) else buffer
-        for name, buffer in module._buffers.items()
-    }
-    return twin
