@@ -113,7 +113,7 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, ParameterHold
     >>> from sklearn.datasets import load_wine
     >>> from skae import AutoencoderOutlierDetector
     >>> X, y = load_wine(return_X_y=True)
-    >>> detector = AutoencoderOutlierDetector(random_state=0).fit(X[y == 0])
+    >>> detector = AutoencoderOutlierDetector(cv=2, random_state=0).fit(X[y == 0])
     >>> bool((detector.predict(X[y == 2]) == -1).all())
     True
     """

@@ -142,7 +142,7 @@ def test_codes_of_other_estimators_have_one_width():
 
 
 def test_a_share_takes_the_fewest_components_that_explain_it():
-    share, parameters = 0.9, {"max_epochs": 60}
+    share, parameters = 0.9, {"max_epochs": 30}
     ae = make(share, **parameters).fit(X)
     n_pca = AutoencoderTransformer(share, max_epochs=1).fit(X).n_components_
     whole = make(n_pca, **parameters).fit(X)

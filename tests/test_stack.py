@@ -33,13 +33,13 @@ FOLDS = [TABLE[:200], TABLE[40:]]
 
 
 def autoencoder(**parameters):
-    common = {"n_components": 3, "max_epochs": 6, "random_state": 0, "lr": 4e-3}
+    common = {"n_components": 3, "max_epochs": 6, "random_state": 0, "refit": False}
     hidden = MLP((16,))
     return AutoencoderTransformer(architecture=hidden).set_params(**common | parameters)
 
 
 def vae(**parameters):
-    common = {"n_components": 3, "max_epochs": 6, "random_state": 0, "lr": 4e-3}
+    common = {"n_components": 3, "max_epochs": 6, "random_state": 0, "refit": False}
     return VAETransformer(architecture=MLP((16,))).set_params(**common | parameters)
 
 
@@ -79,7 +79,8 @@ STACKS = {
     ],
     "random starts": [autoencoder(init="random", random_state=s) for s in (0, 0, 3)],
     "all rows": [autoencoder(early_stopping=False, lr=lr) for lr in (1e-3, 1e-2)],
-    "no refit": [autoencoder(refit=False, random_state=seed) for seed in (0, 1)],
+    "a refit": [autoencoder(refit="auto", lr=lr) for lr in (1e-3, 4e-3, 1e-2)],
+    "a refit of VAEs": [vae(refit="auto", beta=beta) for beta in (0.1, 1.0)],
     "a constant step": [autoencoder(schedule="constant", lr=lr) for lr in (1e-3, 1e-2)],
     "patience": [
         autoencoder(n_iter_no_change=n, max_epochs=12, lr=lr, schedule="constant")
