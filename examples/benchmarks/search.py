@@ -235,7 +235,10 @@ def stack_of(K, setting, X):
 def loops_of(K, setting, X):
     """Return the seconds of K tight loops, measured on four of them."""
     fit, some = tight_fit(setting), min(K, 4)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # two are slower
     _, seconds = timed(lambda: [fit(X) for _ in range(some)])
+    torch.set_num_threads(before)
     return {name: value * K / some for name, value in seconds.items()}
 
 
