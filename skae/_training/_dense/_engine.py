@@ -125,7 +125,7 @@ class DenseStep:
         ]  # fmt: skip
         if judges:
             self.backward = [
-                self._judgement(flat, module),
+                *self._judgement(flat, module),
                 *self.code.charge(), *self.code.collect(self.terms),
             ]  # fmt: skip
             return
@@ -162,30 +162,27 @@ class DenseStep:
         )
 
     def _judgement(self, flat, module):
-        """Return the operation from decoder outputs to the term of the likelihood.
+        """Return the operations from decoder outputs to the term of the likelihood.
 
         As the module has it, which is more exact where a law is close to another.
         """
         params = self.decoder.outputs
+        target, repeat_target = _repeated(self.target, params)
+        known, repeat_known = None, []
+        if self.known is not None:
+            known, repeat_known = _repeated(self.known, params)
         learned = {}
         for name in module.likelihood_parameters:
             value = flat.values[f"likelihood_parameters.{name}"]  # (K, ...)
             learned[name] = value.view(len(value), 1, -1)
 
         def judge():
-            log_prob = module.likelihood.log_prob(
-                params, self._of_draws(self.target), **learned
-            )
-            if self.known is not None:
-                log_prob = log_prob * self._of_draws(self.known)
+            log_prob = module.likelihood.log_prob(params, target, **learned)
+            if known is not None:
+                log_prob = log_prob * known
             self.terms[:2].copy_(log_prob.sum((1, 2)).div_(-params.shape[1]))
 
-        return judge
-
-    def _of_draws(self, rows):
-        """Return rows as often as there are draws of each."""
-        n_draws = self.decoder.outputs.shape[1] // rows.shape[1]
-        return rows if n_draws == 1 else rows.repeat(1, n_draws, 1)
+        return [*repeat_target, *repeat_known, judge]
 
     def run(self, U, target=None, known=None, *, keep_output=False):
         """Fill the gradients of the mean loss; return it and its terms.
