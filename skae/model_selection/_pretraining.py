@@ -171,7 +171,12 @@ def hash_before(whole, name):
         if name in names:
             parts = whole.steps[: names.index(name)]
     if parts is whole:
-        parts = {k: v for k, v in whole.get_params().items() if not k.startswith(name)}
+        # without its own; the name of another step may begin like its name
+        parts = {
+            k: v
+            for k, v in whole.get_params().items()
+            if not f"{k}__".startswith(f"{name}__")
+        }
     return joblib.hash(parts)
 
 
