@@ -1,5 +1,6 @@
 """What an outlier detector has learned: estimators, and measures of strangeness."""
 
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,8 @@ from sklearn.model_selection import KFold
 
 from skae._autoencoder import AutoencoderTransformer
 from skae._columns import library_of
+from skae._fit_together import fit_all
+from skae._random import seeds_of_members
 from skae._strangeness import (
     LikelihoodMeasure,
     NeighborMeasure,
@@ -40,6 +43,8 @@ MOST_FOLDED, ENOUGH_UNSEEN = 50_000, 10_000
 # row equals, a row that equals one is not held to be that one.
 MOST_REPEATED = 0.01
 
+# The tables of folds that are fitted to at once have about so many bytes.
+MOST_COPIED = 2**28
 
 # Squares of residuals beyond this are all the same: float32 has room for them.
 MOST_SURPRISING = 1e30
@@ -70,7 +75,7 @@ class Rows(NamedTuple):
 
 
 class AnomalyModel:
-    """What a detector has learned: estimators, measures, and scores of unseen rows.
+    """What a detector has learned: one or several members that score rows.
 
     Parameters
     ----------
@@ -85,25 +90,66 @@ class AnomalyModel:
     """
 
     def __init__(self, detector, rows, columns, seed):
-        self.units = TableUnits(rows.numbers, columns)
-        random_state = np.random.RandomState(seed)
-        folds = folds_of(len(rows), detector.cv, random_state)
+        units = TableUnits(rows.numbers, columns)
+        folds = folds_of(len(rows), detector.cv, np.random.RandomState(seed))
         restorer = Denoiser if detector.estimator is None else OwnEstimator
-        self.restorer = restorer(detector, self.units, columns, seed)
-        self.measures = self.restorer.measures()
-        self.estimators = []
-        unseen, seen_by = [], [[] for _ in self.measures]
-        for fitted_to, scored in folds:
-            self.estimators.append(self.restorer.fit(rows, fitted_to))
-            unseen.append(scored)
-            for part in rows.take(scored).chunks():
-                new = self._look(part, self.estimators[-1:])
-                for seen, (_, looks) in zip(seen_by, new, strict=True):
-                    seen.extend(looks)
+        seeds = seeds_of_members(seed, detector.n_members)
+        restorers = [
+            restorer(detector, units, columns, seed_of_member, i > 0)
+            for i, seed_of_member in enumerate(seeds)
+        ]
+        parts = [fitted_to for fitted_to, _ in folds]
+        fitted = fit_to_parts(restorers, rows, parts)
+        self.estimators = [estimator for own in fitted for estimator in own]
         # no score is by it, but a user's own estimator is of use to the user
         self.whole = None if detector.estimator is None else self.estimators[0]
         if self.whole is not None and len(folds) > 1:
-            self.whole = self.restorer.fit(rows, np.arange(len(rows)))
+            ((self.whole,),) = fit_to_parts(restorers[:1], rows, [np.arange(len(rows))])
+        pairs = zip(restorers, fitted, strict=True)
+        self.members = [
+            AnomalyMember(*pair, units, rows, folds, seed) for pair in pairs
+        ]
+        self.unseen_scores = np.mean([m.unseen_scores for m in self.members], axis=0)
+
+    def scores_by_member(self, rows):
+        """Return the scores of rows by each member, (n_members, n_rows)."""
+        return np.stack([member.score(rows) for member in self.members])
+
+    def explain(self, rows):
+        """Return the signed share of each column in the strangeness of rows."""
+        return np.mean([member.explain(rows) for member in self.members], axis=0)
+
+
+class AnomalyMember:
+    """Estimators of the folds, measures, and scores of unseen rows.
+
+    Parameters
+    ----------
+    restorer : Restorer
+        Knows what to measure.
+    estimators : list of estimator
+        Fitted to the folds.
+    units : TableUnits
+        Of the columns.
+    rows : Rows
+        All training rows.
+    folds : list of tuple of ndarray
+        Which rows the estimators are fitted to, and which they are to score.
+    seed : int
+        Of the choice of neighbours.
+    """
+
+    def __init__(self, restorer, estimators, units, rows, folds, seed):
+        self.measures, self.units = restorer.measures(), units
+        self.estimators = estimators
+        unseen, seen_by = [], [[] for _ in self.measures]
+        for estimator, (_, scored) in zip(estimators, folds, strict=True):
+            unseen.append(scored)
+            for part in rows.take(scored).chunks():
+                new = self._look(part, [estimator])
+                for seen, (_, looks) in zip(seen_by, new, strict=True):
+                    seen.extend(looks)
+        random_state = np.random.RandomState(seed)
         pairs = zip(self.measures, seen_by, strict=True)
         strangeness = [
             measure.fit(np.concatenate(looks, axis=measure.axis), random_state)
@@ -187,10 +233,13 @@ class Restorer:
         Knows the categories.
     seed : int
         Of training.
+    is_further : bool
+        Whether it belongs to a member that is not the first, which must differ.
     """
 
-    def __init__(self, detector, units, columns, seed):
-        self.units, self.columns, self.seed = units, columns, seed
+    def __init__(self, detector, units, columns, seed, is_further):
+        self.units, self.columns = units, columns
+        self.seed, self.is_further = seed, is_further
         self.is_clean = detector.contamination == "auto"
         self.own = detector.estimator
         self.categorical_features = detector.categorical_features
@@ -243,12 +292,16 @@ class Denoiser(Restorer):
             for look in (self.as_they_are, self.denoised)
         ]
 
-    def fit(self, rows, which):
-        """Return an estimator that is trained on some of the rows."""
+    def table(self, rows, which):
+        """Return some of the rows as estimators are given them."""
         if len(which) > STEPS * BATCH_SIZE:  # which is what the steps will see
             random_state = np.random.RandomState(self.seed)
             which = random_state.choice(which, STEPS * BATCH_SIZE, replace=False)
-        n_batches = -(-len(which) // BATCH_SIZE)
+        return self.units.measure(rows.numbers, which)
+
+    def make(self, n_rows):
+        """Return an estimator to be fitted to so many rows."""
+        n_batches = -(-n_rows // BATCH_SIZE)
         return AutoencoderTransformer(
             architecture=DenoisingMLP(noise=NOISE),
             scale=None,  # rows are in units already
@@ -256,7 +309,7 @@ class Denoiser(Restorer):
             batch_size=BATCH_SIZE,
             early_stopping=False,
             random_state=self.seed,
-        ).fit(self.units.measure(rows.numbers, which))
+        )
 
     def denoised(self, rows, V, estimators):
         """Yield rows in units, drawn to where most are by each estimator."""
@@ -279,17 +332,20 @@ class OwnEstimator(Restorer):
             result[0] = LikelihoodMeasure(self.with_likelihood, self.units.has_unit)
         return result
 
-    def fit(self, rows, which):
-        """Return an estimator that is trained on some of the rows."""
+    def table(self, rows, which):
+        """Return some of the rows as estimators are given them."""
+        return rows.take(which).table
+
+    def make(self, n_rows):
+        """Return an estimator to be fitted to so many rows."""
         estimator = clone(self.own)
-        if getattr(estimator, "random_state", 0) is None:
+        if self.is_further or getattr(estimator, "random_state", 0) is None:
             estimator.set_params(random_state=self.seed)
         if self.columns is not None:
             estimator.set_params(
                 categorical_features=self.categorical_features,
                 handle_unknown="ignore",  # unknown to all rows has been refused
             )
-        estimator.fit(rows.take(which).table)
         return estimator
 
     def with_likelihood(self, rows, V, estimators):
@@ -378,6 +434,32 @@ def neighbors_of(detector):
     if isinstance(numbers, list):
         return numbers
     return [numbers] if numbers else None
+
+
+def fit_to_parts(restorers, rows, parts):
+    """Return estimators of each restorer, fitted to parts of the rows: lists in a list.
+
+    All of them at a time where the parts are small, for they may train as a stack.
+
+    Parameters
+    ----------
+    restorers : list of Restorer
+        Of the members, who are given the same tables.
+    rows : Rows
+        All training rows.
+    parts : list of ndarray of int
+        Which rows to fit to.
+    """
+    fitted = [[] for _ in restorers]
+    at_once = max(1, MOST_COPIED // rows.numbers.nbytes)
+    for start in range(0, len(parts), at_once):
+        some = parts[start : start + at_once]
+        tables = [restorers[0].table(rows, which) for which in some]
+        made = [[r.make(len(table)) for table in tables] for r in restorers]
+        fit_all([*chain(*made)], tables * len(restorers))
+        for own, estimators in zip(fitted, made, strict=True):
+            own.extend(estimators)
+    return fitted
 
 
 def folds_of(n_rows, n_folds, random_state):

@@ -4,8 +4,11 @@ from collections import defaultdict
 from functools import partial
 
 from skae import _training
+from skae._base import BaseAutoencoder
 from skae._fit_run import FitRun
 from skae._parameters import check_parameters
+from skae._rehearsal import Recall, Rehearsal
+from skae._setup import Memo
 from skae._sklearn import callbacks_of
 
 
@@ -45,13 +48,62 @@ class Job:
         self.estimator._become(fitted)
         self.is_done, self.run = True, None
 
+    def warn(self):
+        """Warn of what a fit would warn of."""
+        self.estimator._warn_of(vars(self.estimator))
+
+
+def fit_all(estimators, tables):
+    """Fit estimators, each to its table, as stacks where that is possible.
+
+    What comes out is that of one `fit` after the other, to rounding.
+
+    Parameters
+    ----------
+    estimators : list of estimator
+        Fitted in place; clones of one but for their seeds. Those of other packages are
+        fitted one by one.
+    tables : list of array-like
+        What each is fitted to. The same object again takes no more memory.
+    """
+    memos, names = {}, {id(X): str(i) for i, X in enumerate(tables)}
+
+    def share(X, data):
+        name = names[id(X)]
+        numbers, memo = memos.setdefault(name, (data.X, Memo()))
+        return name, data._replace(X=numbers), memo
+
+    jobs = [
+        Job(estimator, X, share=partial(share, X)) if _trains(estimator, X) else None
+        for estimator, X in zip(estimators, tables, strict=True)
+    ]
+    train_jobs([job for job in jobs if job is not None])
+    for estimator, X, job in zip(estimators, tables, jobs, strict=True):
+        if job is None or not job.is_done:
+            estimator.fit(X)
+        else:
+            job.warn()
+
+
+def _trains(estimator, X):
+    """Return whether there is a network to train for a fit, beside others."""
+    if not (isinstance(estimator, BaseAutoencoder) and can_stack(estimator)):
+        return False
+    script = estimator.callbacks
+    if isinstance(script, Recall):
+        return script.attributes(estimator._check_training_data(X, None)) is None
+    return not isinstance(script, Rehearsal)
+
 
 def can_stack(estimator):
     """Return whether the fit of an estimator may be part of a stack.
 
-    Whoever looks on as it trains wants to see it alone.
+    Whoever looks on as it trains wants to see it alone. Restorers of rows, without a
+    bottleneck, are not among the networks that stacks know.
     """
-    return not (estimator.warm_start or estimator.callbacks or callbacks_of(estimator))
+    if estimator.warm_start or estimator.callbacks or callbacks_of(estimator):
+        return False
+    return getattr(estimator.architecture, "has_bottleneck", True)
 
 
 def train_jobs(jobs):

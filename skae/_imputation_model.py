@@ -14,48 +14,42 @@ FEWEST = 50
 
 
 class ImputationModel:
-    """An estimator of what is missing, and the law of what it is off by.
+    """What fills holes with what is expected, and the law of what it is off by.
 
     Draws of a row are correlated as in the joint normal law of all columns, and their
     spread goes by what that law says for the row's pattern of holes. How far off the
-    estimator is in these units, column by column, is measured on rows that it has not
+    filler is in these units, column by column, is measured on rows that it has not
     seen: with its heavy tails, and smaller where it knows more than the normal law.
 
     Parameters
     ----------
-    estimator : estimator
+    filler : Filler
         Fitted to `rows`.
-    similar : SimilarRows or None
-        What it is off by in them.
-    fill : callable
-        `fill(rows)` returns rows with their holes filled by both.
     rows : ndarray of shape (n_samples, n_features)
         What the joint law is fitted to.
     others : ndarray of shape (n_others, n_features)
         Rows to measure on.
-    units : ndarray of shape (n_features,)
-        Standard deviations of the columns, 1 for constant ones.
     seed : int
         Decides what is hidden.
     """
 
-    def __init__(self, estimator, similar, fill, rows, others, units, seed):
-        self.estimator, self.similar, self.units = estimator, similar, units
+    def __init__(self, filler, rows, others, seed):
+        self.filler, self.units = filler, filler.units
         self.law = None
         self.center = np.nan_to_num(_modules.column_statistics(rows).mean)
         if rows.shape[1] <= _modules.MOST_COLUMNS:
             self.law = _modules.joint_normal(self._standard(rows))
-        self.scores = self._measure(fill, others, np.random.RandomState(seed))
+        self.scores = self._measure(others, np.random.RandomState(seed))
 
     def _standard(self, X):
         return (X.astype(np.float64) - self.center) / self.units
 
-    def _measure(self, fill, X, random_state):
+    def _measure(self, X, random_state):
         """Return how far off each column is filled, sorted, in expected deviations."""
         hidden = (random_state.uniform(size=X.shape) < HIDDEN) & ~np.isnan(X)
         holed = np.where(hidden, np.nan, X)
         V = self._standard(holed)
-        off = (X - fill(holed)) / self.units
+        off = (X - self.filler.fill(holed)[0]) / self.units
         scores = off / self._deviations(V).clip(min=np.finfo(np.float32).eps)
         return laws_of_columns(scores, hidden)
 

@@ -1,5 +1,7 @@
 """Missing values filled in by an autoencoder."""
 
+from itertools import chain
+
 import numpy as np
 from sklearn.base import (
     MetaEstimatorMixin,
@@ -13,6 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae._columns import Columns, as_table, declares_categories
 from skae._filled_table import add_flags, fill_table
+from skae._filler import Filler
+from skae._fit_together import fit_all
 from skae._imputation_defaults import (
     check_takes_categories,
     compares_rows,
@@ -20,8 +24,7 @@ from skae._imputation_defaults import (
     units_and_centers,
 )
 from skae._imputation_model import ImputationModel
-from skae._random import draw_seed
-from skae._similar_rows import SimilarRows
+from skae._random import draw_seed, seeds_of_members
 from skae._sklearn import (
     HasMethods,
     Integral,
@@ -35,7 +38,13 @@ from skae._sklearn import (
     validate_parameters,
 )
 from skae._table_imputation_model import TableImputationModel
-from skae._validation import check_count, check_rows, has_holes, refuse_empty_columns
+from skae._validation import (
+    check_can_differ,
+    check_count,
+    check_rows,
+    has_holes,
+    refuse_empty_columns,
+)
 
 
 def _draws(imputer):
@@ -88,6 +97,10 @@ class AutoencoderImputer(
         Whether what the estimator is off by in similar rows is added to its numbers, as
         far as hidden values agree. "auto" does so for `estimator=None`, in tables of
         numbers of at most 128 columns.
+    n_members : int, default=1
+        How many estimators to fit that differ by their seed, and to fill holes with the
+        mean of; `imputation_spread` says how far they differ. Small networks of the
+        user's train all at once.
     sample_posterior : bool, default=False
         Whether holes are filled with draws; else with what is expected there.
     n_imputations : int, default=10
@@ -114,7 +127,9 @@ class AutoencoderImputer(
     Attributes
     ----------
     estimator_ : estimator
-        The fitted estimator.
+        The fitted estimator; of several members the first one.
+    estimators_ : list of estimator of length n_members
+        The fitted estimators of all members.
     indicator_ : sklearn.impute.MissingIndicator
         What finds the missing values; None if `add_indicator=False`.
     n_iter_ : int
@@ -155,6 +170,7 @@ class AutoencoderImputer(
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "similar_rows": ["boolean", StrOptions({"auto"})],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
         "sample_posterior": ["boolean"],
         "n_imputations": [Interval(Integral, 1, None, closed="left")],
         "add_indicator": ["boolean"],
@@ -171,6 +187,7 @@ class AutoencoderImputer(
         max_iter=1,
         tol=1e-2,
         similar_rows="auto",
+        n_members=1,
         sample_posterior=False,
         n_imputations=10,
         add_indicator=False,
@@ -183,6 +200,7 @@ class AutoencoderImputer(
         self.max_iter = max_iter
         self.tol = tol
         self.similar_rows = similar_rows
+        self.n_members = n_members
         self.sample_posterior = sample_posterior
         self.n_imputations = n_imputations
         self.add_indicator = add_indicator
@@ -209,6 +227,7 @@ class AutoencoderImputer(
             The fitted imputer. An error leaves it as it was.
         """
         validate_parameters(self)
+        check_can_differ(self.estimator, self.n_members)
         names, columns = get_feature_names(X), self._columns_of(X)
         X = self._as_rows(X, names, columns, self.estimator)
         known = ~np.isnan(X)
@@ -243,27 +262,39 @@ class AutoencoderImputer(
     def _fit_rows(self, X, categorical):
         """Return what `fit` learns of rows with a known value in each row and column.
 
-        That is the estimator, units and centers of the columns, the `SimilarRows`, the
-        most rounds, the laws to draw from, and a seed of draws.
+        That is the `Filler`, the most rounds, the laws to draw from, and a seed of
+        draws.
         """
-        estimator = self._make_estimator(X, self.random_state, categorical).fit(X)
-        columns = units_and_centers(X, categorical)
-        similar = self._compare(X, categorical, estimator, columns, self.random_state)
-        n_iter = 1
-        if self.max_iter > 1:
-            _, n_iter = self._fill_all(X, estimator, None, columns)
+        scales = units_and_centers(X, categorical)
+        estimators = self._make_members(X, self.random_state, categorical)
+        fit_all(estimators, [X] * len(estimators))
+        random_state = self.random_state
+        if random_state is None:
+            random_state = getattr(estimators[0], "random_state", None)
+        seed = self._seed_to_compare(X, categorical, random_state)
+        filler = self._filler(estimators, categorical, scales, X, seed)
+        n_iter = filler.fill(X)[1] if self.max_iter > 1 else 1
         models, seed = [], None
         if self.sample_posterior:
             random = np.random.RandomState(draw_seed(self.random_state))
-            models = [
-                self._fit_half(X, categorical, columns, random)
-                for _ in range(self.n_imputations)
-            ]
+            models = self._fit_halves(X, categorical, scales, random)
             seed = draw_seed(random)
-        return estimator, columns, similar, n_iter, models, seed
+        return filler, n_iter, models, seed
 
-    def _make_estimator(self, X, random_state, categorical=()):
-        """Return the unfitted estimator for rows X, some columns of categories."""
+    def _filler(self, estimators, categorical, scales, X, seed):
+        """Return the `Filler` of estimators that have been fitted to rows X.
+
+        It compares rows with these if there is a seed for that.
+        """
+        filler = Filler(
+            estimators, categorical, scales, max_iter=self.max_iter, tol=self.tol
+        )
+        if seed is not None:
+            filler.compare(X, seed)
+        return filler
+
+    def _make_members(self, X, random_state, categorical):
+        """Return the unfitted estimators for rows X, some columns of categories."""
         if self.estimator is not None:
             estimator = clone(self.estimator)
         else:
@@ -275,44 +306,43 @@ class AutoencoderImputer(
             )
         if random_state is not None and hasattr(estimator, "random_state"):
             estimator.set_params(random_state=draw_seed(random_state))
-        return estimator
+        if self.n_members == 1:
+            return [estimator]
+        seed = estimator.random_state
+        if not isinstance(seed, Integral):
+            seed = draw_seed(seed)
+        seeds = seeds_of_members(seed, self.n_members)
+        return [clone(estimator).set_params(random_state=seed) for seed in seeds]
 
-    def _compare(self, X, categorical, estimator, columns, random_state):
-        """Return the `SimilarRows` of rows that the estimator is fitted to, or None."""
+    def _seed_to_compare(self, X, categorical, random_state):
+        """Return a seed of comparisons with rows X, or None if there are none."""
         if not compares_rows(self.similar_rows, self.estimator, X, categorical):
             return None
-        if random_state is None:
-            random_state = getattr(estimator, "random_state", None)
-        units, _ = columns
-        return SimilarRows(
-            X,
-            lambda rows: self._fill_all(rows, estimator, None, columns)[0],
-            units,
-            draw_seed(random_state),
-        )
+        return draw_seed(random_state)
 
-    def _fit_half(self, X, categorical, columns, random):
-        """Return the `ImputationModel` of a random half of the rows."""
-        units, centers = columns
-        half, others = np.array_split(random.permutation(len(X)), 2)
-        rows, others = X[half], X[others]
-        empty = np.isnan(rows).all(axis=0)
-        rows[:, empty] = centers[empty]  # what other rows know
-        estimator = self._make_estimator(rows, random, categorical).fit(rows)
-        if len(categorical):
-            return TableImputationModel(
-                estimator, categorical, rows, others, units, draw_seed(random)
-            )
-        similar = self._compare(rows, categorical, estimator, columns, random)
-        return ImputationModel(
-            estimator,
-            similar,
-            lambda X: self._fill_all(X, estimator, similar, columns)[0],
-            rows,
-            others,
-            units,
-            draw_seed(random),
-        )
+    def _fit_halves(self, X, categorical, scales, random):
+        """Return imputation models of random halves of the rows."""
+        _, centers = scales
+        halves, members, seeds = [], [], []
+        for _ in range(self.n_imputations):
+            half, others = np.array_split(random.permutation(len(X)), 2)
+            rows = X[half]
+            empty = np.isnan(rows).all(axis=0)
+            rows[:, empty] = centers[empty]  # what other rows know
+            halves.append((rows, X[others]))
+            members.append(self._make_members(rows, random, categorical))
+            to_compare = self._seed_to_compare(rows, categorical, random)
+            seeds.append((to_compare, draw_seed(random)))
+        tables = [rows for rows, _ in halves for _ in range(self.n_members)]
+        fit_all([*chain(*members)], tables)
+        model = TableImputationModel if len(categorical) else ImputationModel
+        models = []
+        for estimators, half, (to_compare, seed) in zip(
+            members, halves, seeds, strict=True
+        ):
+            filler = self._filler(estimators, categorical, scales, half[0], to_compare)
+            models.append(model(filler, *half, seed))
+        return models
 
     def _become(self, fitted, kept, indicator, n_features, names):
         """Replace whatever an earlier fit has set."""
@@ -321,8 +351,9 @@ class AutoencoderImputer(
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         self.n_features_in_, self._kept, self.indicator_ = n_features, kept, indicator
-        self.estimator_, self._columns, self._similar, self.n_iter_ = fitted[:4]
-        self._models, self._seed = fitted[4:]
+        self._fills, self.n_iter_, self._models, self._seed = fitted
+        self.estimators_ = self._fills.estimators
+        self.estimator_ = self.estimators_[0]
 
     def transform(self, X):
         """Return X with its missing values filled in.
@@ -345,9 +376,41 @@ class AutoencoderImputer(
         rows = self._check_rows(X)
         if self.sample_posterior:
             return next(self._imputations(X, rows, 1, self._seed))
-        kept = rows[:, self._kept]
-        filled, _ = self._fill_all(kept, self.estimator_, self._similar, self._columns)
+        filled, _ = self._fills.fill(rows[:, self._kept])
         return self._finish(X, rows, filled)
+
+    def imputation_spread(self, X):
+        """Return how far the members differ in what they fill holes with.
+
+        It is what the choice of the seed leaves open, not how far off what is filled in
+        may be: for that, see `sample_imputations`. There must be at least two members.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, NaN where a value is missing.
+
+        Returns
+        -------
+        spread : ndarray of shape (n_samples, n_features_out)
+            Of numbers the standard deviation of the members, in the units of X, before
+            what similar rows add; of categories the share of members that would fill in
+            another one. 0 where a value is known, and in rows without a known value.
+            Of indicators there is none.
+        """
+        check_is_fitted(self)
+        if len(self.estimators_) < 2:
+            raise ValueError(
+                "imputation_spread is about members, but there is one; fit with "
+                "n_members=5, for instance"
+            )
+        rows = self._check_rows(X)
+        spread = self._fills.spread(rows[:, self._kept])
+        if self._kept.all() or not self.keep_empty_features:
+            return spread
+        whole = np.zeros(rows.shape)
+        whole[:, self._kept] = spread
+        return whole
 
     @available_if(_draws)
     def sample_imputations(self, X, n_imputations=None, random_state=None):
@@ -383,9 +446,7 @@ class AutoencoderImputer(
         random, kept = np.random.RandomState(seed), rows[:, self._kept]
         for i in range(n_imputations):
             model = self._models[i % len(self._models)]
-            filled, _ = self._fill_all(
-                kept, model.estimator, model.similar, self._columns
-            )
+            filled, _ = model.filler.fill(kept)
             if has_holes(kept):
                 filled = model.draw(kept, filled, draw_seed(random))
             yield self._finish(X, rows, filled)
@@ -447,37 +508,6 @@ class AutoencoderImputer(
         names = self.get_feature_names_out()[filled.shape[1] :]
         return add_flags(filled, flags, names)
 
-    def _fill_all(self, X, estimator, similar, columns):
-        """Return a copy of rows with all holes filled, and the most rounds of one.
-
-        `similar` are the `SimilarRows`, or None; `columns` their units and centers.
-        """
-        filled, rows, n_iter = X.copy(), _with_holes(X), 1
-        units, centers = columns
-        if len(rows):
-            empty = np.isnan(X[rows]).all(axis=1)
-            filled[rows[empty]] = centers
-            rows = rows[~empty]
-        if len(rows):
-            filled[rows], n_iter = self._fill(X[rows], estimator, units)
-            if similar is not None:
-                filled[rows] = similar.add(X[rows], filled[rows])
-        return filled, n_iter
-
-    def _fill(self, X, estimator, units):
-        """Return rows that have holes with these filled, and the most rounds of one."""
-        holes = np.isnan(X)
-        filled = np.where(holes, estimator.reconstruct(X), X).astype(X.dtype)
-        changing, n_iter = np.arange(len(X)), 1
-        while n_iter < self.max_iter and len(changing):
-            before, open_ = filled[changing], holes[changing]
-            after = np.where(open_, estimator.reconstruct(before), before)
-            filled[changing] = after
-            change = np.abs(after - before) / units
-            changing = changing[change.max(axis=1) > self.tol]
-            n_iter += 1
-        return filled, n_iter
-
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns of `transform`.
 
@@ -501,8 +531,3 @@ class AutoencoderImputer(
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _with_holes(X):
-    """Return the numbers of the rows that have holes."""
-    return np.flatnonzero(np.isnan(X).any(axis=1)) if has_holes(X) else []

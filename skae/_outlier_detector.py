@@ -22,7 +22,7 @@ from skae._sklearn import (
     get_feature_names,
     validate_parameters,
 )
-from skae._validation import check_rows, refuse_empty_columns
+from skae._validation import check_can_differ, check_rows, refuse_empty_columns
 
 # The p-value below which contamination="auto" calls a row an outlier.
 AUTO_P_VALUE = 0.05
@@ -67,6 +67,10 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, ParameterHold
         Number of parts of the training rows that are scored by a model of the others;
         new rows are scored by all of these models. Of more than 50,000 rows 10,000 are
         left out once instead.
+    n_members : int, default=1
+        How many detectors to make one of, which share the parts but not the seed. The
+        score of a row is the mean of theirs; `score_samples` says how far they differ.
+        Small networks of the user's train all at once.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         Which columns have categories, as for `AutoencoderTransformer`, which is told
         so if it is the estimator.
@@ -80,10 +84,10 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, ParameterHold
     ----------
     estimators_ : list of estimator
         What scores are by: for each part of the training rows the estimator that was
-        fitted to the others.
+        fitted to the others; those of one member after those of another.
     estimator_ : estimator
         `estimator`, fitted to all training rows, which no score is by. Of more than
-        50,000 rows it is the one of `estimators_`. Not there if `estimator` is None.
+        50,000 rows it is the first of `estimators_`. Not there if `estimator` is None.
     offset_ : float
         Score below which a row is an outlier.
     training_scores_ : ndarray of shape (n_unseen,)
@@ -130,6 +134,7 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, ParameterHold
             list,
         ],
         "cv": [Interval(Integral, 2, None, closed="left")],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "handle_unknown": [StrOptions({"error", "ignore"})],
         "random_state": ["random_state"],
@@ -142,6 +147,7 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, ParameterHold
         contamination="auto",
         n_neighbors="auto",
         cv=4,
+        n_members=1,
         categorical_features="from_dtype",
         handle_unknown="error",
         random_state=None,
@@ -150,6 +156,7 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, ParameterHold
         self.contamination = contamination
         self.n_neighbors = n_neighbors
         self.cv = cv
+        self.n_members = n_members
         self.categorical_features = categorical_features
         self.handle_unknown = handle_unknown
         self.random_state = random_state
@@ -208,7 +215,8 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, ParameterHold
         return self
 
     def _check_estimator(self, columns):
-        """Raise ValueError if the estimator takes no categories, and there are some."""
+        """Raise ValueError if the estimator is not what is needed of it."""
+        check_can_differ(self.estimator, self.n_members)
         needed = "reconstruct_proba"
         if columns is None or self.estimator is None or hasattr(self.estimator, needed):
             return
@@ -288,22 +296,34 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, ParameterHold
 
     # -- scores ----------------------------------------------------------------
 
-    def score_samples(self, X):
+    def score_samples(self, X, return_std=False):
         """Return how usual each row is: minus its strangeness.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows.
+        return_std : bool, default=False
+            Whether to return how far the members differ, of which there must be two.
 
         Returns
         -------
         score : ndarray of shape (n_samples,)
             In float64, about 0 in the median of the training rows and about -1 for a
             row stranger than nine out of ten of them.
+        std : ndarray of shape (n_samples,)
+            Standard deviation of the scores of the members, if `return_std=True`. The
+            score, their mean, has an error of `std / sqrt(n_members)` by the seed.
         """
         check_is_fitted(self)
-        return self._model.score(self._check_rows(X))
+        if return_std and len(self._model.members) < 2:
+            raise ValueError(
+                "return_std=True: scores of one member have no standard deviation; fit "
+                "with n_members=5, for instance"
+            )
+        scores = self._model.scores_by_member(self._check_rows(X))
+        mean = scores.mean(axis=0)
+        return (mean, scores.std(axis=0, ddof=1)) if return_std else mean
 
     def decision_function(self, X):
         """Return `score_samples(X) - offset_`: negative for outliers.

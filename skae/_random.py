@@ -12,6 +12,14 @@ def draw_seed(random_state):
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
+def seeds_of_members(seed, n_members):
+    """Return the seeds of the members of an ensemble; the first has its own."""
+    further = np.random.RandomState(seed).randint(
+        np.iinfo(np.int32).max, size=n_members
+    )
+    return [seed, *further[1:].tolist()]
+
+
 class Rng:
     """A stream of random tensors that can be copied and pickled.
 

@@ -19,25 +19,19 @@ class TableImputationModel:
 
     Parameters
     ----------
-    estimator : estimator
-        Fitted to `rows`; has `reconstruct_proba`.
-    categorical : ndarray of int
-        Which columns have categories.
+    filler : Filler
+        Fitted to `rows`, some columns of categories.
     rows : ndarray of shape (n_samples, n_features)
         What the estimator is fitted to; of categories their positions.
     others : ndarray of shape (n_others, n_features)
         Rows to measure on.
-    units : ndarray of shape (n_features,)
-        Standard deviations of the columns.
     seed : int
         Decides what is hidden.
     """
 
-    #: Rows are not compared in tables with categories.
-    similar = None
-
-    def __init__(self, estimator, categorical, rows, others, units, seed):
-        self.estimator, self.categorical, self.units = estimator, categorical, units
+    def __init__(self, filler, rows, others, seed):
+        self.filler, self.units = filler, filler.units
+        self.restorer, self.categorical = filler.restorer, filler.categorical
         random = np.random.RandomState(seed)
         some = rows[random.permutation(len(rows))[:MOST_KNOWN]]
         self.known = [_known(some[:, j], rows[:, j]) for j in range(rows.shape[1])]
@@ -50,7 +44,7 @@ class TableImputationModel:
         holed = np.where(hidden, np.nan, X)
         rows = ~np.isnan(holed).all(axis=1)
         off, hidden = np.zeros_like(X), hidden & rows[:, None]
-        off[rows] = (X[rows] - self.estimator.reconstruct(holed[rows])) / self.units
+        off[rows] = (X[rows] - self.restorer.reconstruct(holed[rows])) / self.units
         hidden[:, self.categorical] = False
         return laws_of_columns(off, hidden)
 
@@ -84,11 +78,11 @@ class TableImputationModel:
         if j not in self.categorical:
             normal = random.normal(size=len(X))
             off = quantiles(self.errors[j], normal) * self.units[j]
-            return self.estimator.reconstruct(X)[:, j] + off
-        probabilities = self.estimator.reconstruct_proba(X)[int(j)]
+            return self.restorer.reconstruct(X)[:, j] + off
+        probabilities = self.restorer.reconstruct_proba(X)[int(j)]
         steps = probabilities.cumsum(axis=1)  # (n_rows, n_categories)
         drawn = (uniform[:, None] * steps[:, -1:] > steps).sum(axis=1)
-        codes = self.estimator.categories_[j]
+        codes = self.restorer.categories_[j]
         return codes[drawn.clip(max=len(codes) - 1)]
 
 

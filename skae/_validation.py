@@ -332,3 +332,17 @@ def _refuse_objects(values, column, allow_nan, encode):
                 f"{error} in column {column!r} of X, expected numbers; {advice}"
             ) from None
     return has_na
+
+
+def check_can_differ(estimator, n_members):
+    """Raise ValueError if the members of an ensemble of an estimator are all the same.
+
+    `estimator` is the user's, or None for a default.
+    """
+    if n_members == 1 or estimator is None or hasattr(estimator, "random_state"):
+        return
+    raise ValueError(
+        f"n_members={n_members}: members differ by their seed, but estimator="
+        f"{estimator!r} has no parameter random_state; leave n_members at 1, or give "
+        "it one"
+    )

@@ -67,6 +67,7 @@ def test_the_bare_products_are_those_of_the_hand_written_network(
     )
 
 
+@pytest.mark.slow
 def test_the_quick_benchmark_times_every_contender(contenders, tmp_path):
     fits = set(contenders.FITS)
     transforms = {
@@ -160,6 +161,7 @@ def figures_of(tables, figure):
 COIN = 64 * math.log(2)  # nats of 64 pixels, each as likely black as white
 
 
+@pytest.mark.slow
 def test_the_quick_example_of_pytorch_has_a_loop_beside_it():
     tables = quick_report("pytorch_vae.py")
     many, one = (figures_of(tables, figure) for figure in ("64 draws", "one draw"))
@@ -180,6 +182,7 @@ def test_the_quick_bound_is_below_that_of_a_coin_for_every_size_of_code():
     assert max(bounds.values()) < COIN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_draws", "model"), [(1, "VAE"), (5, "IWAE, draws: 5")])
 def test_the_quick_log_likelihood_is_above_the_elbo(n_draws, model):
     tables = quick_report("iwae.py", "--draws", str(n_draws))
@@ -190,6 +193,7 @@ def test_the_quick_log_likelihood_is_above_the_elbo(n_draws, model):
     assert 0 <= float(fit["standard error"]) < 0.5
 
 
+@pytest.mark.slow
 def test_the_quick_deep_autoencoder_leaves_a_tenth_of_the_error_of_the_mean(literature):
     errors = figures_of(quick_report("deep_autoencoder.py"), "squared error")
     assert list(errors) == ["PCA", "784-1000-500-250-30"]
@@ -198,6 +202,7 @@ def test_the_quick_deep_autoencoder_leaves_a_tenth_of_the_error_of_the_mean(lite
     assert max(errors.values()) < of_mean / 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(), ("--develop",)])
 def test_quick_classifiers_of_codes_err_less_the_more_labels_there_are(
     few_labels, arguments
@@ -222,6 +227,7 @@ def test_the_quick_ordered_code_is_beside_pca_of_every_size():
         assert to_pca < 1
 
 
+@pytest.mark.slow
 def test_the_quick_tutorials_have_networks_of_the_users_own():
     tables = quick_report("conv_vae.py")
     bounds = figures_of(tables, "-ELBO")
@@ -230,6 +236,7 @@ def test_the_quick_tutorials_have_networks_of_the_users_own():
     assert max(bounds[name] for name in ours) < bounds[loop] < COIN + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(), ("--grey",)])
 def test_the_quick_codec_costs_little_more_than_the_bound(arguments):
     tables = quick_report("lossless.py", *arguments)
@@ -243,6 +250,7 @@ def test_the_quick_codec_costs_little_more_than_the_bound(arguments):
         assert rates["VAE"] < min(others.values())
 
 
+@pytest.mark.slow
 def test_the_quick_new_digits_are_doubted_less_when_they_are_more_typical(tmp_path):
     picture = tmp_path / "digits.png"
     tables = quick_report("generation.py", "--output", str(picture))
@@ -271,6 +279,7 @@ def test_the_distance_of_two_normal_laws_is_that_of_frechet(literature):
     assert generation.frechet_distance(A, B) == pytest.approx(9 + 0 + 1 + 1)
 
 
+@pytest.mark.slow
 def test_the_quick_features_are_drawn_and_sparse_as_they_should_be(tmp_path):
     picture = tmp_path / "features.png"
     tables = quick_report("sparse_features.py", "--output", str(picture))
@@ -381,6 +390,7 @@ def never_worse(monkeypatch):
     return import_module("never_worse_than_pca")
 
 
+@pytest.mark.slow
 def test_the_quick_comparison_with_pca_starts_at_its_likelihood():
     tables = quick_report("never_worse_than_pca.py", "--tables", "wine", "digits")
     assert [(row["table"], row["k"], row["scaling"]) for row in tables["Tables"]] == [
@@ -439,6 +449,7 @@ def test_a_fit_that_fails_is_told_and_no_number(never_worse, monkeypatch):
 # -- restored pictures -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "subject", "title", "unit", "higher_is_better"),
     [
@@ -507,6 +518,7 @@ def test_the_ratio_of_signal_to_noise_is_that_of_the_mean_squared_error(literatu
     assert psnr(X, Y, where) == pytest.approx(20)
 
 
+@pytest.mark.slow
 def test_the_quick_codec_of_squares_beats_jpeg(tmp_path):
     tables = quick_report("lossy.py", "--of", "squares of 8", "--output", str(tmp_path))
     ratios = {float(line["bits a pixel"]): line for line in tables["squares of 8"]}
@@ -590,6 +602,7 @@ def test_of_two_halves_each_is_trained_on_once(literature, monkeypatch):
     assert sorted(np.concatenate(seen[0])[:, 0]) == list(range(10))
 
 
+@pytest.mark.slow
 def test_the_quick_memory_of_fit_is_counted():
     model = "AutoencoderTransformer"
     lines = quick_report("memory.py", "--models", model)["In the memory of the table"]
@@ -597,6 +610,7 @@ def test_the_quick_memory_of_fit_is_counted():
     assert 0 < float(lines[0]["memory"]) < math.inf
 
 
+@pytest.mark.slow
 def test_the_quick_comparison_of_imputers_runs_them_all():
     output = quick_output("imputation.py")
     lines = output.strip().splitlines()
@@ -607,6 +621,7 @@ def test_the_quick_comparison_of_imputers_runs_them_all():
     assert errors["AutoencoderImputer"] < 0.9 * errors["mean"] < 1.1
 
 
+@pytest.mark.slow
 def test_the_quick_protocol_of_imputation_has_every_imputer():
     output = quick_output("imputation_protocols.py")
     *_, header, ours, mean, neighbours, iterative, trees = output.splitlines()
@@ -696,6 +711,7 @@ def test_protocols_of_anomalies_split_rows_as_described(literature):
     assert len(small[1]) == 1000
 
 
+@pytest.mark.slow
 def test_the_quick_comparison_of_census_tables_runs_both_parts():
     lines = [line.split() for line in quick_output("census.py").splitlines()]
     codes = next(line for line in lines if line[:2] == ["codes,", "linear"])

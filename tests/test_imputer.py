@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderImputer, AutoencoderTransformer, VAETransformer
+from skae._sklearn import InvalidParameterError
 from skae.architectures import MLP, RestoringMLP
 from skae.corruptions import Masking
 
@@ -242,8 +243,9 @@ def quick(**parameters):
 
 def test_default_is_a_restorer_of_tables_and_of_wide_ones_an_autoencoder():
     imputer = AutoencoderImputer(random_state=0)
-    assert imputer._make_estimator(X, 0).architecture.is_shown_holes
-    wide = imputer._make_estimator(np.zeros((5, 129)), 0)
+    (narrow,) = imputer._make_members(X, 0, [])
+    assert narrow.architecture.is_shown_holes
+    (wide,) = imputer._make_members(np.zeros((5, 129)), 0, [])
     assert wide.architecture == "auto"
 
 
@@ -570,8 +572,10 @@ def test_fits_to_frames_agree_to_the_bit_and_go_through_pickles(fitted):
 def test_default_of_many_categories_is_an_autoencoder():
     codes = np.arange(400.0)[:, None] % [130, 3]
     imputer = AutoencoderImputer()
-    assert imputer._make_estimator(codes, 0, np.array([1])).architecture != "auto"
-    assert imputer._make_estimator(codes, 0, np.array([0, 1])).architecture == "auto"
+    (few,) = imputer._make_members(codes, 0, np.array([1]))
+    assert few.architecture != "auto"
+    (many,) = imputer._make_members(codes, 0, np.array([0, 1]))
+    assert many.architecture == "auto"
 
 
 def test_draws_of_categories_are_as_frequent_as_these_and_belong_together():
@@ -611,3 +615,123 @@ def test_draws_of_numbers_beside_categories_spread_as_these_do():
     of_kind = drawn[np.tile(holes, 8)].groupby("kind", observed=True)["number"]
     np.testing.assert_allclose(of_kind.mean(), [0, 3], atol=0.2)
     np.testing.assert_allclose(of_kind.std(), 1, atol=0.15)
+
+
+# -- members ---------------------------------------------------------------------------
+
+
+def test_holes_are_filled_with_the_mean_of_members_and_their_spread_is_known():
+    imputer = make(n_members=3, random_state=0).fit(X_HOLES)
+    assert len({e.random_state for e in imputer.estimators_}) == 3
+    made = np.stack([e.reconstruct(X_HOLES) for e in imputer.estimators_])
+    filled, spread = imputer.transform(X_HOLES), imputer.imputation_spread(X_HOLES)
+    np.testing.assert_allclose(filled[HOLES], made.mean(axis=0)[HOLES])
+    np.testing.assert_allclose(spread[HOLES], made.std(axis=0, ddof=1)[HOLES])
+    assert (spread[HOLES] > 0).all()
+    np.testing.assert_array_equal(spread[~HOLES], 0.0)
+    np.testing.assert_array_equal(filled[~HOLES], X_HOLES[~HOLES])
+
+
+def test_members_are_fits_of_their_own():
+    imputer = make(n_members=3, random_state=0).fit(X_HOLES)
+    for estimator in imputer.estimators_:
+        alone = clone(estimator).fit(X_HOLES)
+        np.testing.assert_allclose(
+            alone.reconstruct(X_HOLES), estimator.reconstruct(X_HOLES), rtol=1e-3
+        )
+    first = make(random_state=0).fit(X_HOLES)
+    assert first.estimator_.random_state == imputer.estimator_.random_state
+    assert imputer.estimator_ is imputer.estimators_[0]
+
+
+def test_more_members_are_nearer_to_what_was_hidden():
+    estimator = AutoencoderTransformer(
+        3,
+        corruption=Masking(0.3, fill="missing"),
+        max_epochs=100,
+        early_stopping=False,
+    )
+    rmse = {}
+    for n_members in (1, 5):
+        imputer = AutoencoderImputer(estimator, n_members=n_members)
+        filled = [
+            clone(imputer).set_params(random_state=seed).fit_transform(X_HOLES)
+            for seed in range(4)
+        ]
+        off = (np.stack(filled) - X) / X.std(axis=0)
+        rmse[n_members] = np.sqrt(np.square(off[:, HOLES]).mean())
+    assert rmse[5] < rmse[1]
+
+
+def test_rounds_of_members_are_rounds_of_their_mean():
+    imputer = make(n_members=2, max_iter=500, tol=1e-6, random_state=0).fit(X_HOLES)
+    filled = imputer.transform(X_HOLES)
+    made = np.mean([e.reconstruct(filled) for e in imputer.estimators_], axis=0)
+    off = np.abs(made - filled)[HOLES] / np.broadcast_to(X.std(axis=0), X.shape)[HOLES]
+    assert off.max() < 1e-3
+    assert imputer.n_iter_ > 2
+    own = np.stack([e.reconstruct(filled) for e in imputer.estimators_])
+    np.testing.assert_allclose(
+        imputer.imputation_spread(X_HOLES)[HOLES], own.std(axis=0, ddof=1)[HOLES]
+    )
+
+
+def test_members_agree_on_the_category_that_is_most_probable_to_all_of_them():
+    imputer = make(n_members=3, random_state=0).fit(FRAME_HOLES)
+    filled = imputer.transform(FRAME_HOLES)
+    spread = imputer.imputation_spread(FRAME_HOLES)
+    rows = imputer._check_rows(FRAME_HOLES)
+    j = FRAME_HOLES.columns.get_loc("letter")
+    of_each = [e.reconstruct_proba(rows)[j] for e in imputer.estimators_]
+    letters = FRAME_HOLES["letter"].cat.categories.to_numpy()
+    holes = FRAME_HOLES["letter"].isna().to_numpy()
+    expected = letters[np.mean(of_each, axis=0).argmax(axis=1)][holes]
+    np.testing.assert_array_equal(filled["letter"].to_numpy()[holes], expected)
+    own = np.stack([letters[probabilities.argmax(axis=1)] for probabilities in of_each])
+    others = (own[:, holes] != expected).mean(axis=0)
+    assert 0 < others.mean() < 0.5
+    np.testing.assert_allclose(spread[holes, j], others)
+    np.testing.assert_array_equal(spread[~holes, j], 0.0)
+
+
+def test_draws_are_around_the_mean_of_members():
+    imputer = make(
+        n_members=2, n_imputations=2, sample_posterior=True, random_state=0
+    ).fit(X_HOLES)
+    assert [len(model.filler.estimators) for model in imputer._models] == [2, 2]
+    draws = imputer.sample_imputations(X_HOLES, 200, random_state=0)
+    middle = np.mean([m.filler.fill(X_HOLES)[0] for m in imputer._models], axis=0)
+    off = (draws.mean(axis=0) - middle)[HOLES] / draws.std(axis=0)[HOLES]
+    assert np.abs(off).mean() < 0.5
+    table = make(n_members=2, n_imputations=2, sample_posterior=True, random_state=0)
+    drawn = table.fit_transform(FRAME_HOLES)
+    assert not drawn.isna().any(axis=None)
+
+
+def test_columns_without_a_known_value_have_no_spread():
+    rows = X_HOLES.copy()
+    rows[:, 3] = np.nan
+    rows[5] = np.nan
+    imputer = make(n_members=2, random_state=0).fit(rows)
+    without = imputer.imputation_spread(rows)
+    assert without.shape == (len(X), X.shape[1] - 1)
+    np.testing.assert_array_equal(without[5], 0.0)
+    imputer.set_params(keep_empty_features=True).fit(rows)
+    spread = imputer.imputation_spread(rows)
+    np.testing.assert_array_equal(spread[:, 3], 0.0)
+    np.testing.assert_array_equal(np.delete(spread, 3, axis=1), without)
+
+
+def test_members_need_seeds_and_a_spread_needs_members():
+    class Means(SimpleImputer):
+        def reconstruct(self, X):
+            return self.transform(X)
+
+    with pytest.raises(ValueError, match="n_members=2: members differ by their seed"):
+        AutoencoderImputer(Means(), n_members=2).fit(X_HOLES)
+    with pytest.raises(ValueError, match="imputation_spread is about members"):
+        make().fit(X_HOLES).imputation_spread(X_HOLES)
+    with pytest.raises(NotFittedError):
+        make(n_members=2).imputation_spread(X_HOLES)
+    with pytest.raises(InvalidParameterError, match="'n_members' parameter of"):
+        make(n_members=1.5).fit(X_HOLES)

@@ -28,7 +28,8 @@ FLOORS = [
     ["_parameters"],
     ["_setup"],
     ["_fit_run", "_generation"],
-    ["_base", "_fit_together"],
+    ["_base"],
+    ["_fit_together"],
     ["_autoencoder", "_vae"],
     ["model_selection"],
     ["_vae_cv"],
@@ -39,7 +40,7 @@ FLOORS = [
         "_anomaly_model",
         "_filled_table",
     ],
-    ["_table_imputation_model"],
+    ["_table_imputation_model", "_filler"],
     ["_outlier_detector", "_imputer", "compression", "inspection", "persistence"],
     ["__init__"],
 ]

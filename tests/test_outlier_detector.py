@@ -13,11 +13,14 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
 
+import skae
 from skae import AutoencoderOutlierDetector, AutoencoderTransformer, VAETransformer
-from skae._anomaly_model import share_to_repeat
+from skae._anomaly_model import folds_of, share_to_repeat
 from skae._columns import Columns
 from skae._conformal import benjamini_hochberg, conformal_p_values
 from skae._outlier_detector import offset_of_share
+from skae._random import draw_seed
+from skae._sklearn import InvalidParameterError
 from skae._strangeness import ResidualMeasure, Unit, soft_maximum
 from skae._table_units import TableUnits
 from skae._weights import row_hashes
@@ -160,9 +163,9 @@ def test_training_rows_have_scores_of_models_that_have_not_seen_them(detector):
 
 def scores_by(detector, estimator, X):
     """Return scores by one of the detector's estimators, as of new rows."""
-    model = copy.copy(detector._model)
-    model.estimators, model.hashes = [estimator], None
-    return model.score(detector._as_rows(X, None, None))
+    member = copy.copy(detector._model.members[0])
+    member.estimators, member.hashes = [estimator], None
+    return member.score(detector._as_rows(X, None, None))
 
 
 def test_new_rows_are_scored_by_the_mean_of_the_models_that_scored_training_rows():
@@ -293,8 +296,9 @@ def test_rows_less_noise_are_seen_among_many(monkeypatch):
     detector = AutoencoderOutlierDetector(contamination=0.1, cv=2, random_state=0)
     scores = detector.fit(X).score_samples(X)
     assert roc_auc_score(np.repeat([0, 1], [300, 20]), -scores) > 0.99
-    as_they_are, denoised = detector._model.measures
-    V = detector._model.units.measure(X, np.arange(len(X)))
+    (member,) = detector._model.members
+    as_they_are, denoised = member.measures
+    V = member.units.measure(X, np.arange(len(X)))
     (drawn, _) = denoised.look(None, V, detector.estimators_)
     moved = np.linalg.norm(drawn, axis=1)
     assert (moved[:300] < np.linalg.norm(V[:300], axis=1)).mean() > 0.95
@@ -650,3 +654,86 @@ def test_noise_is_refused_where_it_is_not_told():
     np.testing.assert_allclose(
         denoiser.reconstruct(X_TRAIN), denoiser.reconstruct(X_TRAIN, noise=0.05)
     )
+
+
+# -- members ---------------------------------------------------------------------------
+
+SMALL = AutoencoderTransformer(2, architecture=MLP((8,)), max_epochs=5)
+
+
+@pytest.fixture(scope="module")
+def ensemble():
+    return AutoencoderOutlierDetector(SMALL, n_members=3, random_state=0).fit(X_TRAIN)
+
+
+def test_scores_are_the_mean_of_members_and_their_spread_is_known(ensemble):
+    X = np.concatenate([usual_rows(30, 9), broken_rows(30, 9)])
+    rows = ensemble._as_rows(X, None, None)
+    of_each = np.stack([m.score(rows) for m in ensemble._model.members])
+    score, std = ensemble.score_samples(X, return_std=True)
+    np.testing.assert_array_equal(score, of_each.mean(axis=0))
+    np.testing.assert_array_equal(score, ensemble.score_samples(X))
+    np.testing.assert_allclose(std, of_each.std(axis=0, ddof=1))
+    assert (std > 0).all()
+    # those of training too, whose mean thresholds go by
+    seen = ensemble.score_samples(X_TRAIN)
+    np.testing.assert_allclose(np.sort(seen), np.sort(ensemble.training_scores_))
+    np.testing.assert_allclose(
+        ensemble.explain(X).to_numpy(),
+        np.mean([m.explain(rows) for m in ensemble._model.members], axis=0),
+    )
+
+
+def test_members_are_detectors_of_their_own_on_the_same_parts(ensemble):
+    alone = AutoencoderOutlierDetector(SMALL, random_state=0).fit(X_TRAIN)
+    X = broken_rows(30, 9)
+    first = ensemble._model.members[0].score(ensemble._as_rows(X, None, None))
+    np.testing.assert_allclose(first, alone.score_samples(X), rtol=1e-3, atol=1e-3)
+    assert len(ensemble.estimators_) == 12
+    seeds = [e.random_state for e in ensemble.estimators_]
+    assert len(set(seeds)) == 3
+    assert seeds == list(np.repeat(seeds[::4], 4))  # those of a member side by side
+
+
+def test_fits_of_all_parts_and_members_are_one_stack_and_equal_single_fits(monkeypatch):
+    sizes, train = [], skae._training.train_members
+    monkeypatch.setattr(
+        skae._training, "train_members", lambda m: (sizes.append(len(m)), train(m))
+    )
+    detector = AutoencoderOutlierDetector(SMALL, n_members=3, cv=3, random_state=1)
+    detector.fit(X_TRAIN)
+    # of parts, and of parts with the rows that were held out; the whole table is alone
+    assert sizes == [9, 9]
+    folds = folds_of(len(X_TRAIN), 3, np.random.RandomState(draw_seed(1)))
+    for i in (0, 4, 8):
+        estimator, (fitted_to, _) = detector.estimators_[i], folds[i % 3]
+        alone = clone(estimator).fit(X_TRAIN[fitted_to])
+        for name in ("train_loss", "validation_loss"):
+            losses = [e.history_[name] for e in (estimator, alone)]
+            np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_an_ensemble_depends_less_on_the_seed():
+    X = broken_rows(50, 3)
+    off = {}
+    for n_members in (1, 6):
+        scores = [
+            AutoencoderOutlierDetector(
+                SMALL, n_members=n_members, cv=8, n_neighbors=0, random_state=seed
+            )
+            .fit(X_TRAIN)
+            .score_samples(X)
+            for seed in range(6)
+        ]
+        off[n_members] = np.std(scores, axis=0).mean()
+    assert off[6] < 0.8 * off[1]
+
+
+def test_members_need_seeds_and_a_spread_needs_members(detector):
+    with pytest.raises(ValueError, match="return_std=True: scores of one member"):
+        detector.score_samples(X_TRAIN, return_std=True)
+    with pytest.raises(ValueError, match="n_members=2: members differ by their seed"):
+        AutoencoderOutlierDetector(MeanOfNearest(), n_members=2).fit(X_TRAIN)
+    AutoencoderOutlierDetector(MeanOfNearest(), n_members=1).fit(X_TRAIN)
+    with pytest.raises(InvalidParameterError, match="'n_members' parameter of"):
+        AutoencoderOutlierDetector(n_members=0).fit(X_TRAIN)

@@ -153,7 +153,7 @@ def digits():
 
 
 def fitted(**settings):
-    settings = {"n_components": 16, "max_epochs": 60, "random_state": 0} | settings
+    settings = {"n_components": 16, "max_epochs": 30, "random_state": 0} | settings
     return AutoencoderTransformer(**settings).fit(digits()[0])
 
 

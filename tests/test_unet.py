@@ -132,7 +132,7 @@ def test_convolutions_see_the_image_with_its_mean():
 def test_denoising_beats_pca_and_the_median_filter():
     X, X_test = digits()
     noisy = GaussianNoise(0.3)(X_test, random_state=1)
-    model = AutoencoderTransformer(**QUICK, max_epochs=60).fit(X)
+    model = AutoencoderTransformer(**QUICK, max_epochs=25).fit(X)
     pca = PCA(12).fit(X)
     others = (
         pca.inverse_transform(pca.transform(noisy)),
