@@ -1,4 +1,6 @@
-"""Searches on a cluster: a scheduler and two workers, each a process of its own."""
+"""Searches in other processes and on clusters find what one process finds."""
+
+from contextlib import contextmanager
 
 import joblib
 import numpy as np
@@ -12,39 +14,65 @@ from skae import VAETransformer
 from skae.architectures import MLP
 from skae.model_selection import GridSearchCV
 
-distributed = pytest.importorskip("distributed")
+X, Y = load_wine(return_X_y=True)
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with (
-        distributed.LocalCluster(**options) as cluster,
-        distributed.Client(cluster) as client,
-        joblib.parallel_config(backend="dask"),
-    ):
-        yield client
-
-
-def test_a_cluster_finds_what_one_process_finds(cluster):
-    """Its workers train stacks; scikit-learn's search works there, too."""
-    X, y = load_wine(return_X_y=True)
+def search(cls=GridSearchCV):
+    """Return a search that has been fitted: four candidates, two folds."""
     vae = VAETransformer(
         2, architecture=MLP((16,)), likelihood="gaussian", max_epochs=4, random_state=0
     )
-    model = make_pipeline(vae, LogisticRegression())
     grid = {
         "vaetransformer__beta": [0.1, 1.0],
         "vaetransformer__n_components": [1, 2],
     }
+    model = make_pipeline(vae, LogisticRegression())
     options = {"cv": 2, "scoring": "neg_log_loss", "refit": False}
-    ours = GridSearchCV(model, grid, **options).fit(X, y)
-    theirs = model_selection.GridSearchCV(model, grid, **options).fit(X, y)
-    with joblib.parallel_config(backend="sequential"):
-        alone = GridSearchCV(model, grid, **options).fit(X, y)
-    for search in (ours, theirs):
-        np.testing.assert_allclose(
-            search.cv_results_["mean_test_score"],
-            alone.cv_results_["mean_test_score"],
-            atol=1e-3,
-        )
+    return cls(model, grid, **options).fit(X, Y)
+
+
+@contextmanager
+def dask():
+    """Run what is parallel on a scheduler and two workers, each a process."""
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(**options) as cluster,
+        distributed.Client(cluster),
+        joblib.parallel_config("dask"),
+    ):
+        yield
+
+
+@contextmanager
+def ray():
+    """Run what is parallel on two workers of ray."""
+    ray = pytest.importorskip("ray", reason="ray is large; pip install ray")
+    from ray.util.joblib import register_ray
+
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="error")
+    register_ray()
+    try:
+        with joblib.parallel_config("ray", n_jobs=2):
+            yield
+    finally:
+        ray.shutdown()
+
+
+def backend(name):
+    return lambda: joblib.parallel_config(name, n_jobs=2)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray", "ignore::FutureWarning")
+@pytest.mark.parametrize(
+    "place",
+    [dask, ray, backend("loky"), backend("threading")],
+    ids=["dask", "ray", "loky", "threading"],
+)
+def test_searches_find_elsewhere_what_they_find_here(place):
+    """Ours, whose workers train stacks, and scikit-learn's."""
+    alone = search().cv_results_["mean_test_score"]
+    with place():
+        for cls in (GridSearchCV, model_selection.GridSearchCV):
+            found = search(cls).cv_results_["mean_test_score"]
+            np.testing.assert_allclose(found, alone, atol=1e-3)

@@ -12,9 +12,10 @@ Sections:
   process or with two workers that are warm. "error" is one minus the mean over all fits
   of the variance explained in held-out rows. Fits one by one have one thread of torch,
   which is faster than two where steps are small.
-- `small`: the same with batches of 32.
+- `small`: the same with batches of 32; with two warm workers on either side, too.
 - `first`: the first search in a process, where workers have to start.
 - `digits`: 24 VAEs x 5 folds of digits before a logistic regression.
+- `members`: an outlier detector of five members and four folds around an autoencoder.
 - `stacks`: seconds of K networks in a stack, and of K tight loops by hand.
 - `limits`: a stack of 16 beside as many fits one by one, the larger the networks.
 
@@ -40,6 +41,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler
+from skorch.callbacks import Callback
 from speed import TAB, tabular_rows
 from speed_contenders import skae_estimator, skorch_net, tight_fit
 from speed_processes import in_new_process
@@ -54,7 +56,7 @@ from speed_report import (
     targets_text,
 )
 
-from skae import VAETransformer
+from skae import AutoencoderOutlierDetector, VAETransformer
 from skae._fit_together import Job, train_jobs
 from skae.model_selection import GridSearchCV
 
@@ -63,6 +65,7 @@ SMALL = Setting((16,), 4, batch_size=32, max_epochs=10)
 
 OURS = "skae.model_selection"
 ONE, TWO = "one by one", "two warm workers"
+OURS_TWO = f"{OURS}, {TWO}"
 SKAE, SKORCH, MLP = "GridSearchCV, skae", "GridSearchCV, skorch", "MLPRegressor"
 
 TARGETS = [
@@ -71,6 +74,7 @@ TARGETS = [
     Target("grid", f"{MLP}, {TWO}", OURS, ">=", 2.5),
     Target("grid", f"{SKAE}, {TWO}", OURS, ">=", 1.3),
     Target("small", f"{SKAE}, {TWO}", OURS, ">=", 3),
+    Target("small", f"{SKAE}, {TWO}", OURS_TWO, ">=", 3),
     Target("first", "workers that start", OURS, ">=", 10),
     *(
         Target("stacks", f"{K} tight loops, batches of {batch}", name, ">=", limit)
@@ -108,7 +112,11 @@ def grids(setting, X, *, others, workers=True):
         f"{SKAE}, {ONE}": partial(run_search, theirs, ours, "lr", X),
         f"{SKAE}, {TWO}": partial(run_search, theirs, ours, "lr", X, n_jobs=2),
     }
-    if not workers:
+    if workers:
+        contenders[OURS_TWO] = partial(
+            run_search, GridSearchCV, ours, "lr", X, n_jobs=2
+        )
+    else:
         del contenders[f"{SKAE}, {TWO}"]
     if not others:
         return contenders
@@ -135,6 +143,8 @@ def run_small(plan):
     contenders = grids(setting, X, others=False, workers=not plan.quick)
     rows = race(contenders, plan.repeats)
     lines = [ratio_line(rows, row.name, OURS) for row in rows[1:]]
+    if not plan.quick:
+        lines.append(ratio_line(rows, f"{SKAE}, {TWO}", OURS_TWO))
     return Section("16 fits, batches of 32, scores included", rows, lines)
 
 
@@ -219,6 +229,33 @@ def run_digits(plan):
     )
 
 
+def detector_of(n_members, callbacks, X):
+    """Return the seconds of a detector around a small autoencoder.
+
+    With callbacks its networks are trained one by one.
+    """
+    estimator = skae_estimator(SMALL).set_params(callbacks=callbacks)
+    detector = AutoencoderOutlierDetector(
+        estimator, n_members=n_members, random_state=0
+    )
+    _, seconds = timed(detector.fit, X)
+    return seconds
+
+
+def run_members(plan):
+    X = tabular_rows(plan.rows(2048))
+    contenders = {
+        "5 members": partial(detector_of, 5, None, X),
+        "5 members, one by one": partial(detector_of, 5, [Callback()], X),
+        "1 member": partial(detector_of, 1, None, X),
+    }
+    rows = race(contenders, plan.repeats)
+    pairs = [("5 members, one by one", "5 members"), ("5 members", "1 member")]
+    lines = [ratio_line(rows, *pair) for pair in pairs]
+    title = "A detector of four folds around networks of 30-16-4-16-30"
+    return Section(title, rows, lines, compete=False)
+
+
 # -- stacks alone ----------------------------------------------------------------------
 
 
@@ -286,6 +323,7 @@ SECTIONS = {
     "small": run_small,
     "first": run_first,
     "digits": run_digits,
+    "members": run_members,
     "stacks": run_stacks,
     "limits": run_limits,
 }

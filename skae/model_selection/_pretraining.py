@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from copy import copy
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -88,7 +89,7 @@ def with_networks(estimator, candidates, X, y, splits, fit_params, n_jobs):
     # candidates of one split stay together: they see the same rows
     bounds = np.linspace(0, len(tasks), n_parts + 1).astype(int)
     parts = [tasks[a:b] for a, b in pairwise(bounds) if a < b]
-    results = Parallel(n_jobs=n_jobs)(
+    results = Parallel(n_jobs=n_jobs, backend=_own_backend())(
         delayed(train_tasks)(estimator, candidates, X, y, splits, fit_params, part)
         for part in parts
     )
@@ -101,6 +102,15 @@ def with_networks(estimator, candidates, X, y, splits, fit_params, n_jobs):
         Candidate(plain, names[c], fits[c], len(splits)) if fits[c] else plain
         for c, plain in enumerate(candidates)
     ]
+
+
+def _own_backend():
+    """Return a copy of the backend in force.
+
+    The search keeps that open all the while, and what runs inside would close it.
+    """
+    backend, _ = joblib.parallel.get_active_backend()
+    return copy(backend)
 
 
 def train_tasks(estimator, candidates, X, y, splits, fit_params, tasks):
