@@ -6,6 +6,7 @@ from skae._imputer import AutoencoderImputer
 from skae._outlier_detector import AutoencoderOutlierDetector
 from skae._vae import VAETransformer
 from skae._vae_cv import VAETransformerCV
+from skae.persistence import load
 
 __version__ = "0.1.0"
 
@@ -18,5 +19,6 @@ __all__ = [
     "__version__",
     "config_context",
     "get_config",
+    "load",
     "set_config",
 ]

@@ -12,6 +12,7 @@ from skae._autoencoder import AutoencoderTransformer
 from skae._columns import library_of
 from skae._fit_together import fit_all
 from skae._random import seeds_of_members
+from skae._storage import storable
 from skae._strangeness import (
     LikelihoodMeasure,
     NeighborMeasure,
@@ -74,6 +75,7 @@ class Rows(NamedTuple):
             yield self.take(slice(start, start + ROWS_AT_ONCE))
 
 
+@storable
 class AnomalyModel:
     """What a detector has learned: one or several members that score rows.
 
@@ -120,6 +122,7 @@ class AnomalyModel:
         return np.mean([member.explain(rows) for member in self.members], axis=0)
 
 
+@storable
 class AnomalyMember:
     """Estimators of the folds, measures, and scores of unseen rows.
 
@@ -273,6 +276,7 @@ class Restorer:
         return (self.units.directions(residuals) * surprises).astype(np.float32)
 
 
+@storable
 class Denoiser(Restorer):
     """The default: a network that takes noise off rows in comparable units."""
 
@@ -322,6 +326,7 @@ class Denoiser(Restorer):
         return self._surprises(rows, V, np.stack(expected))
 
 
+@storable
 class OwnEstimator(Restorer):
     """An estimator of the user, who is shown rows as the user has them."""
 

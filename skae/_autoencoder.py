@@ -10,6 +10,7 @@ from skae import _modules, _training
 from skae._base import BaseAutoencoder
 from skae._code_density import KeptCodes
 from skae._sklearn import Integral, InvalidParameterError, StrOptions
+from skae._storage import storable
 from skae._validation import check_overflow
 from skae._weights import check_weights, drop_weightless
 from skae.corruptions import Corruption
@@ -24,6 +25,7 @@ LOSSES = {
 }
 
 
+@storable
 class AutoencoderTransformer(BaseAutoencoder):
     """Compress rows to a few components with an autoencoder.
 
@@ -302,6 +304,11 @@ class AutoencoderTransformer(BaseAutoencoder):
         explained = explained[: net.module_.n_components]
         ratio = np.diff(explained, prepend=0.0)
         return attributes | {"explained_variance_ratio_": ratio}
+
+    @property
+    def _stored(self):
+        own = ("explained_variance_ratio_",) if self.ordered else ()
+        return super()._stored + own
 
     def _share_explained_by_sizes(self, module, X):
         """Return `score` of rows X by their first 1, 2, ... components."""

@@ -1,6 +1,7 @@
 """What both transformers share: from X to a trained network, and from it to codes."""
 
 from abc import ABC, abstractmethod
+from warnings import warn
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from skae import _training
 from skae._availability import AbsentWhileStoppingEarly
 from skae._code_density import choose_rows
 from skae._columns import as_table, find_columns
-from skae._device import resolve_device
+from skae._device import is_elsewhere, resolve_device
 from skae._fit_run import FitRun, TrainingData
 from skae._generation import GenerationMixin
 from skae._parameters import (
@@ -37,6 +38,7 @@ from skae._sklearn import (
     check_n_features,
     get_feature_names,
 )
+from skae._storage import SavingMixin, check_attributes
 from skae._validation import (
     check_codes,
     check_overflow,
@@ -46,7 +48,6 @@ from skae._validation import (
 )
 from skae._weights import check_weights, drop_weightless
 from skae.architectures import Architecture
-from skae.likelihoods import PerColumn
 
 
 class BaseAutoencoder(
@@ -54,6 +55,7 @@ class BaseAutoencoder(
     CallbackSupportMixin,
     TransformerMixin,
     GenerationMixin,
+    SavingMixin,
     ParameterHolder,
     ABC,
 ):
@@ -69,6 +71,12 @@ class BaseAutoencoder(
 
     #: What the columns of the fitted table are, where they have laws of their own.
     _columns = None
+
+    #: What a fit sets, as files have it.
+    _stored = (
+        "n_features_in_", "n_components_", "n_epochs_", "best_epoch_", "_history",
+        "_kept_codes", "_seed", "_columns", "_net_state",
+    )  # fmt: skip
 
     _parameter_constraints = {
         "n_components": [
@@ -252,7 +260,9 @@ class BaseAutoencoder(
             return self._columns
         laws = getattr(self, self._likelihood_parameter)
         columns = find_columns(
-            X, self.categorical_features, or_else=isinstance(laws, PerColumn)
+            X,
+            self.categorical_features,
+            or_else=getattr(laws, "goes_by_column", False),
         )
         if columns is not None:
             check_is_table(self, columns)
@@ -573,6 +583,35 @@ class BaseAutoencoder(
         if net is not None:
             state["_net_state"] = _training.export_net(net)
         return state
+
+    def _check_stored(self, state):
+        """Raise ValueError unless a state from a file is one of this estimator.
+
+        The parameters have been set.
+        """
+        if is_elsewhere(self.device):
+            warn(
+                f"the model was saved with device={self.device!r}, which is not here; "
+                "it has device='auto' now",
+                stacklevel=2,
+            )
+            self.device = state["device"] = "auto"
+        check_parameters(self)
+        if check_attributes(self, state, self._stored):
+            _training.check_net_state(state["_net_state"])
+            self._check_kept_codes(state["_kept_codes"], state["n_components_"])
+            _training.check_history(state["_history"], state["n_epochs_"])
+
+    def _check_kept_codes(self, kept, n_components):
+        if kept is None:
+            return
+        for codes in kept:
+            if codes is not None and not (
+                codes.shape == (len(kept.mean), n_components)
+                and len(codes) > 0
+                and np.isfinite(codes).all()
+            ):
+                raise ValueError("the codes of training rows are not of this network")
 
     def __setstate__(self, state):
         state = dict(state)

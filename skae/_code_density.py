@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skae._parzen import ParzenWindows
+from skae._storage import storable
 
 # A fit keeps the codes of so many rows, fewer if they are wide.
 MOST_KEPT_ROWS, MOST_KEPT_CELLS = 10_000, 2**18
@@ -13,6 +14,7 @@ MOST_KEPT_ROWS, MOST_KEPT_CELLS = 10_000, 2**18
 SMALLEST_ANGLE = 1e-6
 
 
+@storable
 class KeptCodes(NamedTuple):
     """Posteriors of some training rows; those of an autoencoder have no width."""
 

@@ -11,13 +11,16 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_array
 
+from skae._column_dtypes import export_dtype, import_dtype
 from skae._sklearn import Integral, get_feature_names
+from skae._storage import storable
 from skae._validation import check_numbers, name_column, refuse_empty_rows
 
 # How many values an error lists.
 MOST_LISTED = 10
 
 
+@storable
 class Columns:
     """Which columns of a table have categories, and which categories these are.
 
@@ -49,6 +52,13 @@ class Columns:
         self.is_categorical = np.array(declared) | np.array(is_bool, dtype=bool)
         self.is_bool = np.array(is_bool, dtype=bool) & ~np.array(declared)
         self.categories = [None] * self.n_columns
+
+    def __getstate__(self):
+        return vars(self) | {"dtypes": [export_dtype(dtype) for dtype in self.dtypes]}
+
+    def __setstate__(self, state):
+        dtypes = [import_dtype(dtype) for dtype in state["dtypes"]]
+        vars(self).update(state | {"dtypes": dtypes})
 
     @property
     def has_categories(self):

@@ -1,6 +1,17 @@
 """Where a network lives."""
 
 
+def is_elsewhere(device):
+    """Return whether `device` is one of CUDA that this machine does not have."""
+    if not (isinstance(device, str) and device.startswith("cuda")):
+        return False
+    try:
+        resolve_device(device)
+    except ValueError:
+        return True
+    return False
+
+
 def resolve_device(device):
     """Return the `torch.device` that `device` asks for.
 

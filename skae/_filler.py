@@ -3,9 +3,11 @@
 import numpy as np
 
 from skae._similar_rows import SimilarRows
+from skae._storage import storable
 from skae._validation import has_holes
 
 
+@storable
 class Filler:
     """Fills holes with what estimators make of the known values.
 
@@ -89,6 +91,7 @@ class Filler:
         return spread
 
 
+@storable
 class MeanOfMembers:
     """Several fitted estimators that restore rows as one.
 

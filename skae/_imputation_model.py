@@ -5,6 +5,7 @@ from scipy.special import ndtr
 
 from skae import _modules
 from skae._random import Rng
+from skae._storage import storable
 
 # Share of the known entries that are hidden to see how far off they are filled.
 HIDDEN = 0.2
@@ -13,6 +14,7 @@ HIDDEN = 0.2
 FEWEST = 50
 
 
+@storable
 class ImputationModel:
     """What fills holes with what is expected, and the law of what it is off by.
 

@@ -37,6 +37,7 @@ from skae._sklearn import (
     get_feature_names,
     validate_parameters,
 )
+from skae._storage import SavingMixin, check_attributes, storable
 from skae._table_imputation_model import TableImputationModel
 from skae._validation import (
     check_can_differ,
@@ -46,14 +47,21 @@ from skae._validation import (
     refuse_empty_columns,
 )
 
+storable(MissingIndicator)
+
 
 def _draws(imputer):
     """Return whether there are laws to draw from."""
     return bool(imputer.sample_posterior)
 
 
+@storable
 class AutoencoderImputer(
-    OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, ParameterHolder
+    OneToOneFeatureMixin,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    SavingMixin,
+    ParameterHolder,
 ):
     """Fill missing values with what an autoencoder makes of the known ones.
 
@@ -354,6 +362,18 @@ class AutoencoderImputer(
         self._fills, self.n_iter_, self._models, self._seed = fitted
         self.estimators_ = self._fills.estimators
         self.estimator_ = self.estimators_[0]
+
+    def _check_stored(self, state):
+        """Raise ValueError unless a state from a file is one of this estimator."""
+        validate_parameters(self)
+        check_attributes(
+            self,
+            state,
+            (
+                "estimator_", "estimators_", "indicator_", "n_iter_", "n_features_in_",
+                "_fills", "_kept", "_models", "_seed", "_table",
+            ),
+        )  # fmt: skip
 
     def transform(self, X):
         """Return X with its missing values filled in.

@@ -22,13 +22,17 @@ from skae._sklearn import (
     get_feature_names,
     validate_parameters,
 )
+from skae._storage import SavingMixin, check_attributes, storable
 from skae._validation import check_can_differ, check_rows, refuse_empty_columns
 
 # The p-value below which contamination="auto" calls a row an outlier.
 AUTO_P_VALUE = 0.05
 
 
-class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, ParameterHolder):
+@storable
+class AutoencoderOutlierDetector(
+    OutlierMixin, MetaEstimatorMixin, SavingMixin, ParameterHolder
+):
     """Find rows that are unlike those of training.
 
     A row is strange if the estimator does not restore it as well as others, or if it
@@ -213,6 +217,20 @@ class AutoencoderOutlierDetector(OutlierMixin, MetaEstimatorMixin, ParameterHold
         self._model, self._columns = model, columns
         self._calibration = calibration
         return self
+
+    def _check_stored(self, state):
+        """Raise ValueError unless a state from a file is one of this estimator."""
+        validate_parameters(self)
+        self._check_numbers()
+        own = ("estimator_",) if self.estimator is not None else ()
+        check_attributes(
+            self,
+            state,
+            (
+                *own, "estimators_", "offset_", "training_scores_", "categories_",
+                "n_features_in_", "_model", "_columns", "_calibration",
+            ),
+        )  # fmt: skip
 
     def _check_estimator(self, columns):
         """Raise ValueError if the estimator is not what is needed of it."""

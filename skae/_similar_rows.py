@@ -3,6 +3,7 @@
 import numpy as np
 
 from skae import _modules
+from skae._storage import storable
 
 # Known entries are hidden in so many parts, each once, to see how far off they are
 # filled.
@@ -25,6 +26,7 @@ SPREAD = 0.25
 PAIRS = 2**18
 
 
+@storable
 class SimilarRows:
     """Rows with holes, and what an imputer is off by in their known entries.
 

@@ -5,6 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from skae._storage import storable
+
+# The methods that measures look at rows by, see `Restorer`.
+VIEWS = ("surprises", "with_likelihood", "as_they_are", "denoised")
+
 # Where a unit of strangeness ends: it begins at the median of unseen rows.
 TAIL = 0.9
 
@@ -19,6 +24,7 @@ FEWEST_NEIGHBORS = 5
 TINY = 1e-12
 
 
+@storable
 class Unit(NamedTuple):
     """The median of something's logarithm on unseen rows, and the width of its tail."""
 
@@ -49,7 +55,28 @@ def soft_maximum(measures):
     return np.logaddexp.reduce(measures, axis=0) - np.log(len(measures))
 
 
-class ResidualMeasure:
+class Looking:
+    """What looks at rows by a method of another object, which it keeps the name of."""
+
+    def __getstate__(self):
+        # a method has no place in a file: only what it belongs to, and its name
+        state = dict(vars(self))
+        if state["look"] is not None:
+            state["look"] = [state["look"].__self__, state["look"].__name__]
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        if state["look"] is not None:
+            owner, name = state["look"]
+            if name not in VIEWS:
+                raise ValueError(f"{name!r} is no way to look at rows")
+            state["look"] = getattr(owner, name)
+        vars(self).update(state)
+
+
+@storable
+class ResidualMeasure(Looking):
     """How far rows are from what an estimator makes of them, in one or several views.
 
     Parameters
@@ -95,6 +122,7 @@ class ResidualMeasure:
         return (np.sign(looks) * shares_of(self._in_units(looks))).mean(axis=0)
 
 
+@storable
 class LikelihoodMeasure(ResidualMeasure):
     """How unlikely rows are; residuals only tell why.
 
@@ -121,7 +149,8 @@ class LikelihoodMeasure(ResidualMeasure):
         return super().explain(looks[..., :-1], X)
 
 
-class NeighborMeasure:
+@storable
+class NeighborMeasure(Looking):
     """How far rows are from their nearest neighbours among the training rows.
 
     Parameters
@@ -140,6 +169,21 @@ class NeighborMeasure:
     def __init__(self, look, units, numbers):
         self.look, self.table_units, self.numbers = look, units, numbers
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "index" in state:
+            state["index"] = state["index"]._fit_X
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "index" in state:
+            self._index(state["index"])
+
+    def _index(self, rows):
+        """Make an index of rows."""
+        self.index = NearestNeighbors(n_neighbors=max(self.numbers)).fit(rows)
+
     def fit(self, looks, random_state):
         """Learn what is usual, and return how strange rows are, (n_numbers, n_rows).
 
@@ -153,8 +197,7 @@ class NeighborMeasure:
         if share is not None:
             self.numbers = [max(FEWEST_NEIGHBORS, round(share * len(among)))]
         self.numbers = [min(n, len(among) - 1) for n in self.numbers]
-        self.index = NearestNeighbors(n_neighbors=max(self.numbers))
-        self.index.fit(looks[among])
+        self._index(looks[among])
         distances = self._means(*self.index.kneighbors())  # of each from the others
         self.units = [Unit.of(d) for d in distances]
         others = np.setdiff1d(np.arange(len(looks)), among)

@@ -3,11 +3,13 @@
 import numpy as np
 
 from skae._imputation_model import HIDDEN, laws_of_columns, quantiles
+from skae._storage import storable
 
 # How many known values of a column stand for it where nothing is known of a row.
 MOST_KNOWN = 1000
 
 
+@storable
 class TableImputationModel:
     """An estimator of what is missing, and draws from what it says.
 

@@ -3,11 +3,13 @@
 import numpy as np
 
 from skae import _modules
+from skae._storage import storable
 
 # Rows that are brought into units at once.
 ROWS_AT_ONCE = 2048
 
 
+@storable
 class TableUnits:
     """The units of a table's columns, and how far values are from what is expected.
 
@@ -33,7 +35,7 @@ class TableUnits:
         self.owners = np.repeat(np.arange(n_columns), widths)  # (n_entries,)
         stops = np.cumsum(widths)
         self.blocks = {
-            j: slice(stops[j] - widths[j], stops[j])
+            int(j): slice(int(stops[j] - widths[j]), int(stops[j]))
             for j in np.flatnonzero(n_categories)
         }
         self.is_number = n_categories[self.owners] == 0  # (n_entries,)

@@ -12,6 +12,7 @@ from skae._code_density import KeptCodes
 from skae._parameters import check_support
 from skae._random import Rng, draw_seed
 from skae._sklearn import Integral, Interval, Real, StrOptions
+from skae._storage import storable
 from skae._validation import check_count, check_overflow
 from skae._weights import check_weights, drop_weightless
 from skae.likelihoods import (
@@ -41,6 +42,7 @@ ACTIVE_VARIANCE, COLLAPSED_SHARE = 0.01, 0.1
 ROWS_AT_ONCE = 8192
 
 
+@storable
 class VAETransformer(BaseAutoencoder):
     r"""Encode rows as distributions with a variational autoencoder.
 
@@ -309,6 +311,8 @@ class VAETransformer(BaseAutoencoder):
             "n_draws": self.n_draws,
             "elbo": self.elbo,
         }
+
+    _stored = (*BaseAutoencoder._stored, "kl_per_component_", "n_active_components_")
 
     def _fitted_attributes(self, net, X, names, seed, record):
         """Return every attribute that fitting sets, the active components too."""

@@ -8,10 +8,12 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from skae._sklearn import HasMethods, InvalidParameterError, validate_parameters
+from skae._storage import storable
 from skae._vae import VAETransformer
 from skae.model_selection import GridSearchCV
 
 
+@storable
 class VAETransformerCV(VAETransformer):
     """A variational autoencoder that chooses the width of its code, and beta.
 
@@ -243,6 +245,10 @@ class VAETransformerCV(VAETransformer):
         )
         return self
 
+    @property
+    def _stored(self):
+        return (*super()._stored, "beta_", "best_score_", "cv_results_", "scores_")
+
     def _check_values(self):
         """Raise unless there is something to choose from, and a way to."""
         for name in ("n_components", "betas"):
@@ -281,6 +287,7 @@ def listed(values):
     return [values] if one else list(values)
 
 
+@storable
 class LogLikelihood:
     """Score a VAE by the log-density of rows, in nats per row.
 

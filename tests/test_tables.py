@@ -18,7 +18,7 @@ from skae._sklearn import InvalidParameterError
 from skae.architectures import MLP
 from skae.compression import LosslessCodec, LossyCodec
 from skae.corruptions import Masking
-from skae.likelihoods import Gaussian, PerColumn, Poisson
+from skae.likelihoods import Gaussian, NegativeBinomial, PerColumn, Poisson
 from skae.penalties import Contractive, Sparse
 
 AE, VAE = AutoencoderTransformer, VAETransformer
@@ -456,6 +456,21 @@ def test_a_unit_of_measure_changes_the_score_by_its_logarithm(likelihood):
         for rows in (table, table.assign(height=16 * table["height"]))
     ]
     assert scores[1] == pytest.approx(scores[0] - np.log(16), abs=1e-3)
+
+
+@BOTH
+@pytest.mark.parametrize("law", [Poisson(), NegativeBinomial()])
+def test_one_law_of_counts_is_that_of_each_column(cls, law):
+    rows = np.random.default_rng(0).poisson(4, size=(60, 4)) * (
+        np.arange(60)[:, None] % 3
+    )
+    scores = [
+        cls(2, max_epochs=2, random_state=0, **{cls._likelihood_parameter: laws})
+        .fit(rows)
+        .score(rows)
+        for laws in (law, PerColumn(rest=law))
+    ]
+    assert scores[0] == scores[1]
 
 
 @BOTH

@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "_autoencoder": ["AutoencoderModule"],
         "_denoising": ["DenoisingModule"],
         "_divergences": ["balanced_normal"],
-        "_export": ["build_module", "export_module"],
+        "_export": ["build_module", "check_module_state", "export_module"],
         "_filling": ["FillingModule"],
         "_joint_normal": [
             "MOST_COLUMNS",

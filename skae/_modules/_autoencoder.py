@@ -168,7 +168,9 @@ class AutoencoderModule(nn.Module):
             start = torch.as_tensor(value, dtype=torch.get_default_dtype())
             if name in self.likelihood.per_feature:
                 start = start.expand(self.n_features)
-            self.likelihood_parameters[name] = nn.Parameter(start.clone())
+            # a clone would import half of torch on the meta device
+            own = torch.empty(start.shape, dtype=start.dtype).copy_(start)
+            self.likelihood_parameters[name] = nn.Parameter(own)
 
     # -- training, in network space --------------------------------------------
 

@@ -17,6 +17,13 @@ __getattr__, __dir__, __all__ = lazy_names(
         "_optimizer_names": ["OPTIMIZERS"],
         "_plan": ["TrainingPlan", "TrainingRows"],
         "_stack": ["Member", "stack_key", "train_members"],
-        "_state": ["TrainingRecord", "export_net", "record_of", "restore_net"],
+        "_state": [
+            "TrainingRecord",
+            "check_history",
+            "check_net_state",
+            "export_net",
+            "record_of",
+            "restore_net",
+        ],
     },
 )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from skae._modules import build_module, export_module
+from skae._modules import build_module, check_module_state, export_module
 from skae._training._net import AutoencoderNet
 from skae._training._plan import TrainingPlan
 from skae._training._tree import map_leaves
@@ -14,6 +14,15 @@ from skae._training._tree import map_leaves
 # skorch's names of what a history holds, and ours.
 PREFIXES = {"train_": "train_", "valid_": "validation_"}
 COLUMNS = {"epoch": "epoch", "beta": "beta", "lr": "lr", "dur": "seconds"}
+
+
+# Types of the numbers and texts of a `TrainingPlan`.
+NUMBER, OPTIONAL = int | float, int | None
+PLAN_TYPES = {
+    "lr": NUMBER, "weight_decay": NUMBER, "schedule": str, "max_epochs": int,
+    "n_epochs": OPTIONAL, "batch_size": int, "patience": OPTIONAL, "tol": NUMBER,
+    "warmup": NUMBER, "device": str, "precision": str, "verbose": int,
+}  # fmt: skip
 
 
 class TrainingRecord(NamedTuple):
@@ -38,6 +47,35 @@ def restore_net(state, device):
     net = AutoencoderNet(build_module(state["module"]), plan).initialize()
     net.optimizer_.load_state_dict(map_leaves(_as_tensor, state["optimizer"]))
     return net.settle()
+
+
+def check_net_state(state):
+    """Raise an error unless a state from a file is one that `export_net` returns."""
+    plan = TrainingPlan(**state["plan"])
+    for name, kinds in PLAN_TYPES.items():
+        value = getattr(plan, name)
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise ValueError(f"{name}={value!r} is no part of a plan of training")
+    check_module_state(state["module"])
+    n_weights = sum(
+        array.size
+        for name, array in state["module"]["arrays"].items()
+        if not name.startswith("scaler.")
+    )
+    for moments in state["optimizer"]["state"].values():
+        for name, value in moments.items():
+            if np.size(value) > n_weights or not np.isfinite(value).all():
+                raise ValueError(f"{name} of the optimiser is not of this network")
+
+
+def check_history(history, n_epochs):
+    """Raise ValueError unless a history is a table that ends with that epoch."""
+    lengths = {column.shape for column in history.values()}
+    is_table = len(lengths) == 1 and len(*lengths) == 1 and n_epochs > 0
+    if not (is_table and all(c.dtype == np.float64 for c in history.values())):
+        raise ValueError("its history is no table")
+    if history["epoch"][-1] != n_epochs or not np.isfinite(history["epoch"]).all():
+        raise ValueError("its history has another number of epochs")
 
 
 def tidy_history(net, previous=None):

@@ -3,6 +3,7 @@
 from numbers import Real
 
 from skae._sklearn import InvalidParameterError
+from skae._storage import storable
 from skae.architectures._mlp import MLP
 
 # The network is shown sines and cosines of the logarithm of the noise, in waves of this
@@ -10,6 +11,7 @@ from skae.architectures._mlp import MLP
 N_FREQUENCIES, HIGHEST_FREQUENCY = 8, 2.0
 
 
+@storable
 class DenoisingMLP(MLP):
     """Fully connected layers that take normal noise off rows, without a code.
 

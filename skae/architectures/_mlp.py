@@ -3,6 +3,7 @@
 from numbers import Integral as IntegralNumber
 
 from skae._sklearn import Interval, InvalidParameterError, Real, StrOptions
+from skae._storage import storable
 from skae.architectures._base import Architecture
 
 # Classes of torch.nn, by name: what a user may ask for is known without torch.
@@ -19,6 +20,7 @@ ACTIVATIONS = {
 NORMALIZATIONS = {"batch": "BatchNorm1d", "layer": "LayerNorm"}
 
 
+@storable
 class MLP(Architecture):
     """Fully connected layers in the encoder, mirrored in the decoder.
 

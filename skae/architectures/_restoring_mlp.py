@@ -1,8 +1,10 @@
 """A fully connected network from rows with holes to whole rows."""
 
+from skae._storage import storable
 from skae.architectures._mlp import MLP
 
 
+@storable
 class RestoringMLP(MLP):
     """Fully connected layers from a row with holes to the whole row, without a code.
 

@@ -4,6 +4,7 @@ from itertools import pairwise
 from math import ceil
 
 from skae._sklearn import Integral, Interval
+from skae._storage import storable
 from skae.architectures._mlp import ACTIVATIONS
 from skae.architectures._stages import StagedArchitecture, halved_sizes
 
@@ -12,6 +13,7 @@ from skae.architectures._stages import StagedArchitecture, halved_sizes
 FEW_PIXELS, FIRST_CHANNELS, OTHER_CHANNELS = 8, 32, 64
 
 
+@storable
 class UNet(StagedArchitecture):
     """Convolutions at several sizes of the image, from image to image.
 

@@ -3,12 +3,14 @@
 import math
 
 from skae._sklearn import Interval, Real
+from skae._storage import storable
 from skae.corruptions._base import Corruption
 
 # The kernel ends at this many standard deviations.
 REACH = 4.0
 
 
+@storable
 class Blur(Corruption):
     """Blur images by a normal kernel.
 

@@ -1,9 +1,11 @@
 """Several corruptions, one after the other."""
 
+from skae._storage import storable
 from skae.corruptions._base import Corruption
 from skae.corruptions._function import Function
 
 
+@storable
 class Chain(Corruption):
     """Corrupt rows by several corruptions, in their order.
 

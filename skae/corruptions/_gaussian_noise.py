@@ -3,9 +3,11 @@
 from numbers import Real as RealNumber
 
 from skae._sklearn import Interval, InvalidParameterError, Real
+from skae._storage import storable
 from skae.corruptions._base import Corruption
 
 
+@storable
 class GaussianNoise(Corruption):
     """Add normal noise to every entry.
 

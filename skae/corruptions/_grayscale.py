@@ -1,11 +1,13 @@
 """Images without their colours."""
 
+from skae._storage import storable
 from skae.corruptions._base import Corruption
 
 # Luma of red, green and blue, ITU-R BT.601.
 LUMA = (0.299, 0.587, 0.114)
 
 
+@storable
 class Grayscale(Corruption):
     """Replace red, green and blue by their luma: what is left to colourise.
 

@@ -3,9 +3,11 @@
 import math
 
 from skae._sklearn import Interval, Real, StrOptions
+from skae._storage import storable
 from skae.corruptions._base import Corruption
 
 
+@storable
 class Masking(Corruption):
     """Overwrite a random share of the entries.
 

@@ -9,10 +9,12 @@ from skae._sklearn import (
     Real,
     StrOptions,
 )
+from skae._storage import storable
 from skae.corruptions._base import Corruption
 from skae.corruptions._masking import filled
 
 
+@storable
 class Patch(Corruption):
     """Cut rectangular holes into images, each at a random place.
 

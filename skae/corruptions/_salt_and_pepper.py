@@ -1,9 +1,11 @@
 """Pixels that are stuck at the lowest or the highest value."""
 
 from skae._sklearn import Interval, Real
+from skae._storage import storable
 from skae.corruptions._base import Corruption
 
 
+@storable
 class SaltAndPepper(Corruption):
     """Set a random share of the entries to the lowest or the highest value.
 

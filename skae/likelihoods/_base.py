@@ -53,6 +53,9 @@ class Likelihood(ParameterHolder, ABC):
     #: Whether X must be whole numbers.
     whole = False
 
+    #: Whether it is told of each column what `fitted_to` needs to know, as `PerColumn`.
+    goes_by_column = False
+
     #: Names of the learned parameters that every feature has one of.
     per_feature = ()
 

@@ -4,12 +4,14 @@ from functools import partial
 
 import numpy as np
 
+from skae._storage import storable
 from skae.likelihoods._base import Likelihood, Surrogate
 
 # A column that is constant at 0 or 1 has an infinite logit.
 SMALLEST_PROBABILITY = 1e-3
 
 
+@storable
 class Bernoulli(Likelihood):
     """Bernoulli law whose logits are the decoder's output: the cross-entropy.
 

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from skae._storage import storable
 from skae.likelihoods._gaussian import Gaussian
 from skae.likelihoods._location_scale import HALF_LOG_2_PI, LOG_SMALLEST_SCALE
 
@@ -30,6 +31,7 @@ SURPRISE = 1e-3
 PACE = 10.0
 
 
+@storable
 class Calibrated(Gaussian):
     """Normal law to learn by, Student's t law of each column to score by.
 

@@ -3,12 +3,14 @@
 import numpy as np
 
 from skae._sklearn import Integral, Interval
+from skae._storage import storable
 from skae.likelihoods._base import Likelihood, Surrogate
 
 # A category that no training row has would have a logit of minus infinity.
 SMALLEST_PROBABILITY = 1e-4
 
 
+@storable
 class Categorical(Likelihood):
     """One of several categories, with probabilities by softmax: the cross-entropy.
 

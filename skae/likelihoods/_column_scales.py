@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from skae._storage import storable
 from skae.likelihoods._base import Likelihood
 from skae.likelihoods._location_scale import LOG_SMALLEST_SCALE, SMALLEST_SCALE
 
 
+@storable
 class ColumnScales(Likelihood):
     """A `LocationScale` law whose scale is learned for each column.
 

@@ -21,6 +21,7 @@ class Counts(Likelihood):
     support = (0.0, np.inf)
     scalable = False
     whole = True
+    goes_by_column = True
 
     _units = None
 

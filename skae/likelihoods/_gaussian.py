@@ -2,9 +2,11 @@
 
 from functools import partial
 
+from skae._storage import storable
 from skae.likelihoods._location_scale import LocationScale
 
 
+@storable
 class Gaussian(LocationScale):
     """Normal law around the decoder's output with one scale for all features.
 

@@ -3,9 +3,11 @@
 import math
 from functools import partial
 
+from skae._storage import storable
 from skae.likelihoods._location_scale import LocationScale
 
 
+@storable
 class Laplace(LocationScale):
     """Laplace law around the decoder's output: the absolute error in nats.
 

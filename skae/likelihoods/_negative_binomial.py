@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skae._storage import storable
 from skae.likelihoods._base import Surrogate
 from skae.likelihoods._counts import LARGEST_LOG_RATE, Counts
 
@@ -13,6 +14,7 @@ PACE = 10.0
 SMALLEST_LOG_SHAPE, LARGEST_LOG_SHAPE = -7.0, 9.0
 
 
+@storable
 class NegativeBinomial(Counts):
     """Counts that vary by more than the mean; the decoder's output is its logarithm.
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skae._sklearn import Integral, Interval
+from skae._storage import storable
 from skae.likelihoods._base import Likelihood, Surrogate
 
 # The cut points learn so many times faster than the networks: they have only to follow
@@ -21,6 +22,7 @@ POINTS, BEYOND = 64, 40.0
 SMALLEST_SHARE = 1e-3
 
 
+@storable
 class Ordinal(Likelihood):
     """Whole numbers from 0 to `n_levels - 1`, by cumulative logits: grey levels, say.
 

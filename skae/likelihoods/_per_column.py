@@ -1,9 +1,11 @@
 """What a user says about the laws of columns."""
 
 from skae._sklearn import ParameterHolder
+from skae._storage import storable
 from skae.likelihoods._base import Likelihood
 
 
+@storable
 class PerColumn(ParameterHolder):
     """A law for each column, for `likelihood=` and `loss=` of the estimators.
 
@@ -34,6 +36,8 @@ class PerColumn(ParameterHolder):
         "laws": [dict, None],
         "rest": [str, Likelihood, None],
     }
+
+    goes_by_column = True
 
     def __init__(self, laws=None, rest=None):
         self.laws = laws

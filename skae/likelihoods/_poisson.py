@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from skae._storage import storable
 from skae.likelihoods._base import Surrogate
 from skae.likelihoods._counts import LARGEST_LOG_RATE, Counts
 
 
+@storable
 class Poisson(Counts):
     """Counts with the variance of their mean; the decoder's output is its logarithm.
 

@@ -4,10 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skae._storage import storable
 from skae.likelihoods._base import Likelihood, Surrogate
 from skae.likelihoods._column_scales import ColumnScales
 
 
+@storable
 class Part(NamedTuple):
     """Columns of one law, side by side in network space."""
 
@@ -22,6 +24,7 @@ class Part(NamedTuple):
         return len(self.columns) * self.width
 
 
+@storable
 class TableLaw(Likelihood):
     """Laws of columns, put together: their log-probabilities add up, in nats.
 

@@ -1,9 +1,11 @@
 """Codes that change little when the row does."""
 
 from skae._sklearn import Integral, Interval, Real, StrOptions
+from skae._storage import storable
 from skae.penalties._base import Penalty
 
 
+@storable
 class Contractive(Penalty):
     r"""Let the code change little when the row does.
 

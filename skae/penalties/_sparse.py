@@ -7,6 +7,7 @@ from skae._sklearn import (
     Real,
     StrOptions,
 )
+from skae._storage import storable
 from skae.penalties._base import Penalty
 
 # Mean activations are kept this far from 0 and 1, whose logarithms are infinite.
@@ -20,6 +21,7 @@ TINY = 1e-12
 WARMUP = 0.5
 
 
+@storable
 class Sparse(Penalty):
     r"""Let few components of a code be active.
 
