@@ -20,6 +20,7 @@ from skae._columns import as_table, find_columns
 from skae._device import is_elsewhere, resolve_device
 from skae._fit_run import FitRun, TrainingData
 from skae._generation import GenerationMixin
+from skae._journal import Journal, check_checkpoint
 from skae._parameters import (
     check_image_shape,
     check_is_table,
@@ -122,8 +123,9 @@ class BaseAutoencoder(
         "handle_unknown": [StrOptions({"error", "ignore"})],
     }
 
-    # Z is the input of inverse_transform, not metadata to route.
+    # Z is the input of inverse_transform, not metadata to route; nor is a file.
     __metadata_request__inverse_transform = {"Z": UNUSED}
+    __metadata_request__fit = {"checkpoint": UNUSED}
 
     @abstractmethod
     def _make_module(self, **settings):
@@ -136,7 +138,7 @@ class BaseAutoencoder(
     # -- training --------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None, checkpoint=None):
         """Train the network on X.
 
         Parameters
@@ -152,6 +154,11 @@ class BaseAutoencoder(
             How much each row counts, at least 0; None for 1 each. Weight 2 counts as
             the row twice, 0 as the row absent. Of weights that are not whole, or large
             (100 on average, and 100,000 together), only the proportions matter.
+        checkpoint : str, Path or None, default=None
+            A file in which training is written down after epochs, as often as takes no
+            more than a fiftieth of the time. If it is there, training goes on from it,
+            and comes out as if it had never been interrupted, to the bit. It is deleted
+            when the fit is over.
 
         Returns
         -------
@@ -161,14 +168,17 @@ class BaseAutoencoder(
         Raises
         ------
         ValueError
-            If a parameter or X is invalid; nothing has been trained then.
+            If a parameter or X is invalid, or `checkpoint` is the file of a fit with
+            other parameters or another X; nothing has been trained then.
         FloatingPointError
             If the loss was not finite even after a retry with a smaller step.
         MemoryError
             If training ran out of memory, that of the device included.
         """
         resume = self.warm_start and self.__sklearn_is_fitted__()
-        return self._fit(X, y, sample_weight, resume=resume, streaming=False)
+        return self._fit(
+            X, y, sample_weight, resume=resume, streaming=False, checkpoint=checkpoint
+        )
 
     @AbsentWhileStoppingEarly
     @with_callbacks
@@ -201,10 +211,11 @@ class BaseAutoencoder(
         resume = self.__sklearn_is_fitted__()
         return self._fit(X, y, sample_weight, resume=resume, streaming=True)
 
-    def _fit(self, X, y, sample_weight, *, resume, streaming):
+    def _fit(self, X, y, sample_weight, *, resume, streaming, checkpoint=None):
         script, fitted = self.callbacks, None
         if not isinstance(script, Recall):  # or the parameters have been checked
             check_parameters(self)
+            check_checkpoint(checkpoint, self)
         if isinstance(script, Rehearsal):
             script.stop(X, sample_weight)
         data = self._check_training_data(X, sample_weight, resume=resume)
@@ -212,7 +223,10 @@ class BaseAutoencoder(
             fitted = script.attributes(data)
         most_epochs = 0
         if fitted is None:
-            run = FitRun(self, data, resume=resume, streaming=streaming)
+            journal = Journal(checkpoint, self, data)
+            run = FitRun(
+                self, data, resume=resume, streaming=streaming, journal=journal
+            )
             most_epochs = run.most_epochs
         context = self._init_callback_context(max_subtasks=most_epochs)
         context.call_on_fit_task_begin(estimator=self, X=data.table, y=y)
@@ -223,6 +237,8 @@ class BaseAutoencoder(
             estimator=self, X=data.table, y=y, reconstruction_attributes=fitted
         )
         self._become(fitted)
+        if checkpoint is not None:
+            journal.close()
         return self
 
     def _check_training_data(self, X, sample_weight, *, resume=False):

@@ -8,6 +8,7 @@ import numpy as np
 
 from skae import _training
 from skae._columns import Columns
+from skae._journal import Journal
 from skae._parameters import warn_of_copying
 from skae._random import draw_seed
 from skae._setup import (
@@ -45,13 +46,19 @@ class FitRun:
         Whether this is one pass of unknown many.
     memo : Memo or None, default=None
         What other fits to the same data have found.
+    journal : Journal or None, default=None
+        Where it is written down how far the fit has got, and may have got before.
     """
 
-    def __init__(self, estimator, data, *, resume, streaming, memo=None):
+    def __init__(self, estimator, data, *, resume, streaming, memo=None, journal=None):
         self.estimator = estimator
         self.X, self.names, columns, self.table, weights = data
         X, self.columns = self.X, columns
+        self.journal = Journal(None, estimator, data) if journal is None else journal
         self.seed = draw_seed(estimator.random_state)
+        if self.journal.seed is not None:
+            self.seed = self.journal.seed
+        self.journal.begin(self.seed)
         memo = Memo() if memo is None else memo
         split = partial(
             split_rows, estimator, X,
@@ -97,9 +104,13 @@ class FitRun:
         with _training.failures_explained(
             self.estimator, self.rows, self.names, self.module, self.plan.batch_size
         ):
-            record_of = partial(_training.record_of, self.previous)
-            net = self._train(context, *self.first, record_of)
-            record = record_of(net)
+            if self.journal.record is not None:
+                record = _training.TrainingRecord(**self.journal.record)
+            else:
+                record_of = partial(_training.record_of, self.previous)
+                net = self._train(context, *self.first, record_of)
+                record = record_of(net)
+                self.journal.note(record)
             if self.refits:
                 net = self._refit(context, record)
             return self.attributes(net, record)
@@ -128,9 +139,10 @@ class FitRun:
             self.table,
             lambda net: self.attributes(net, record_of(net)),
         )
-        callbacks = [*more_callbacks, *deepcopy(self.skorch_callbacks), bridge]
+        watching = [bridge, *self.journal.callbacks()]
+        callbacks = [*more_callbacks, *deepcopy(self.skorch_callbacks), *watching]
         net = _training.train(module, rows, plan, callbacks, self.optimizer_state)
-        net.forget(bridge, moments=not self.goes_on)
+        net.forget(watching, moments=not self.goes_on)
         return net
 
     def attributes(self, net, record):

@@ -27,7 +27,7 @@ FLOORS = [
     ["_modules"],
     ["_training", "_table_units"],
     ["_parameters"],
-    ["_setup"],
+    ["_setup", "_journal"],
     ["_fit_run", "_generation"],
     ["_base"],
     ["_fit_together"],

@@ -65,7 +65,7 @@ def replace_file(path, data):
     The name of the temporary file goes by that of the path: one that is left over from
     a process that was killed is overwritten by the next.
     """
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     try:
         with open(part, "wb") as file:
             file.write(data)
@@ -77,6 +77,17 @@ def replace_file(path, data):
             part.unlink()
         raise
     _sync_folder(path.parent)
+
+
+def part_of(path):
+    """Return the path that a file is written to before it gets its name."""
+    return path.with_name(f".{path.name}.part")
+
+
+def remove_file(path):
+    """Remove a file if it is there, and what a writer that was killed has left."""
+    for name in (path, part_of(path)):
+        name.unlink(missing_ok=True)
 
 
 def _sync_folder(folder):

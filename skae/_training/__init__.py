@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_names(
             "SklearnCallbackBridge",
             "check_skorch_callbacks",
         ],
+        "_checkpoint": ["Checkpoint"],
         "_failures": ["failures_explained", "is_out_of_memory"],
         "_inference": ["map_rows"],
         "_net": ["AutoencoderNet", "train"],

@@ -105,11 +105,20 @@ class AutoencoderNet(NeuralNet):
         with threads_for(n_operations), exact_float32(device):
             self.notify("on_train_begin", X=rows)
             with suppress(StopTraining):
-                self.fit_loop(rows, epochs=self.plan.n_epochs)
+                self.fit_loop(rows, epochs=self._n_epochs_to_come())
                 if self.retry_is_due_:  # the last epoch diverged
                     self.fit_loop(rows, epochs=1)
             self.notify("on_train_end", X=rows)
         return self.settle()
+
+    def _n_epochs_to_come(self):
+        """Return how many epochs there are at most, after those of a checkpoint."""
+        best_weights = dict(self.callbacks_).get("best_weights")
+        if best_weights is not None and best_weights.patience_.is_over:
+            return 0
+        most = self.plan.n_epochs
+        most = self.plan.max_epochs if most is None else most
+        return most - len(self.history)
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Count steps, and evaluate the start on the validation rows."""
@@ -215,10 +224,10 @@ class AutoencoderNet(NeuralNet):
         twin.history_, twin.start_ = deepcopy(self.history), self.start_
         return twin.settle()
 
-    def forget(self, callback, *, moments):
-        """Let go of a callback, and of the moments of the optimiser if asked."""
-        self.callbacks_ = [pair for pair in self.callbacks_ if pair[1] is not callback]
-        self.callbacks = [c for c in self.callbacks if c is not callback]
+    def forget(self, callbacks, *, moments):
+        """Let go of callbacks, and of the moments of the optimiser if asked."""
+        self.callbacks_ = [pair for pair in self.callbacks_ if pair[1] not in callbacks]
+        self.callbacks = [c for c in self.callbacks if c not in callbacks]
         if moments:
             self.optimizer_.state.clear()
 
