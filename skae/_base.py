@@ -13,7 +13,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
-from skae import _training
+from skae import _onnx, _training
 from skae._availability import AbsentWhileStoppingEarly
 from skae._code_density import choose_rows
 from skae._columns import as_table, find_columns
@@ -31,6 +31,7 @@ from skae._rehearsal import Recall, Rehearsal
 from skae._sklearn import (
     Integral,
     Interval,
+    InvalidParameterError,
     ParameterHolder,
     Real,
     RealNotInt,
@@ -533,6 +534,42 @@ class BaseAutoencoder(
 
     def _numbers_of(self, X, columns):
         return columns.encode(X, handle_unknown=self.handle_unknown, estimator=self)
+
+    def to_onnx(self, which="encoder"):
+        """Return the fitted network as a model of ONNX, the scaling within.
+
+        Parameters
+        ----------
+        which : {"encoder", "decoder", "reconstruction"}, default="encoder"
+            From X to codes, as `transform`; from codes to X, as `inverse_transform`;
+            or there and back, as `reconstruct`.
+
+        Returns
+        -------
+        model : onnx.ModelProto
+            In float32, with any number of rows: from "X" to "Z", from "Z" to
+            "X_reconstructed", or from "X" to that. Missing values may be NaN. Save it
+            with `onnx.save(model, "model.onnx")`.
+
+        Raises
+        ------
+        ImportError
+            If onnx is not installed.
+        ValueError
+            If X of `fit` had categories, or the network has a part that has no
+            counterpart in ONNX: `RestoringMLP`, `DenoisingMLP`, some laws, or one of
+            your own.
+
+        See Also
+        --------
+        skae.persistence.register_onnx_converters : For whole pipelines.
+        """
+        check_is_fitted(self)
+        if which not in ("encoder", "decoder", "reconstruction"):
+            raise InvalidParameterError(
+                f"which must be 'encoder', 'decoder' or 'reconstruction', got {which!r}"
+            )
+        return _onnx.onnx_model(self, which)
 
     # -- fitted state ----------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Models from files: `load` what `save` has written, and nothing else."""
 
+from skae import _onnx
 from skae._autoencoder import AutoencoderTransformer
 from skae._imputer import AutoencoderImputer
 from skae._outlier_detector import AutoencoderOutlierDetector
@@ -8,7 +9,7 @@ from skae._trial import try_out
 from skae._vae import VAETransformer
 from skae._vae_cv import VAETransformerCV
 
-__all__ = ["ModelFileError", "load"]
+__all__ = ["ModelFileError", "load", "register_onnx_converters"]
 
 # What a file can be of as a whole.
 ESTIMATORS = {
@@ -120,3 +121,19 @@ def _check_omitted(document, parameters):
             f"{sorted(parameters) or 'none of them'}; pass what was left out, and that "
             "alone, by name"
         )
+
+
+def register_onnx_converters():
+    """Let `skl2onnx.to_onnx` convert pipelines with transformers of this package.
+
+    A step is exported as its encoder, so that the pipeline may go on with a classifier
+    of scikit-learn. What cannot be exported is said when the pipeline is.
+
+    Raises
+    ------
+    ImportError
+        If skl2onnx is not installed.
+    """
+    _onnx.register_converters(
+        [AutoencoderTransformer, VAETransformer, VAETransformerCV]
+    )

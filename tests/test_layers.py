@@ -25,7 +25,7 @@ FLOORS = [
     ],
     ["architectures", "likelihoods", "corruptions", "penalties", "_columns"],
     ["_modules"],
-    ["_training", "_table_units"],
+    ["_training", "_table_units", "_onnx"],
     ["_parameters"],
     ["_setup", "_journal"],
     ["_fit_run", "_generation"],
