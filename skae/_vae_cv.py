@@ -202,6 +202,7 @@ class VAETransformerCV(VAETransformer):
         vae = VAETransformer(
             **{name: getattr(self, name) for name in self._shared_parameters()}
         )
+        vae._check_training_data(X, None)  # before rows are split, which takes longer
         model, prefix = vae, ""
         if self.downstream is not None:
             model = Pipeline([("vae", vae), ("downstream", self.downstream)])

@@ -6,7 +6,6 @@ is for the classes to check.
 """
 
 import math
-from pathlib import PurePath
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -74,8 +73,6 @@ class Encoder:
             return self._plain(value, path)
         if isinstance(value, bytes):
             return {"bytes": self._keep(np.frombuffer(value, np.uint8), path)}
-        if isinstance(value, PurePath):
-            return str(value)
         if type(value) in (list, tuple):
             items = [self.encode(v, f"{path}.{i}") for i, v in enumerate(value)]
             return items if type(value) is list else {"tuple": items}
@@ -143,8 +140,7 @@ class Encoder:
             return {"time": [name, array.dtype.str]}
         if array.dtype.kind in "OU":
             items = [self.encode(v, f"{path}.{i}") for i, v in enumerate(array.ravel())]
-            dtype = "O" if array.dtype.kind == "O" else array.dtype.str
-            return {"values": [items, list(array.shape), dtype]}
+            return {"values": [items, list(array.shape), array.dtype.kind]}
         raise self._refused(array, path)
 
     def _object(self, value, path):
@@ -244,12 +240,12 @@ class Decoder:
         return self.arrays[name].view(dtype)
 
     def _as_values(self, parts):
-        items, shape, dtype = parts
-        if expect(str, dtype)[:2] not in ("O", "<U", ">U"):
-            raise ValueError(f"{dtype} is no dtype of values")
-        values = np.empty(len(expect(list, items)), dtype)
+        items, shape, kind = parts
+        values = np.empty(len(expect(list, items)), object)
         for i, item in enumerate(items):
             values[i] = self.decode(item)
+        if kind == "U":  # as wide as the longest, whatever a file says
+            values = values.astype(str)
         return values.reshape([expect(int, n) for n in shape])
 
     def _as_omitted(self, name):
