@@ -214,7 +214,7 @@ class VAETransformer(BaseAutoencoder):
     >>> from sklearn.datasets import load_iris
     >>> from skae import VAETransformer
     >>> X = load_iris().data
-    >>> vae = VAETransformer(n_components=2, random_state=0).fit(X)
+    >>> vae = VAETransformer(n_components=2, max_epochs=50, random_state=0).fit(X)
     >>> mean, std = vae.encode_distribution(X)
     >>> mean.shape, std.shape, vae.sample(3, random_state=0).shape
     ((150, 2), (150, 2), (3, 4))
