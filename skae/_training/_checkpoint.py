@@ -2,11 +2,9 @@
 
 import time
 
-import numpy as np
-import torch
 from skorch.callbacks import Callback
 
-from skae._training._tree import map_leaves
+from skae._training._tree import as_arrays, as_tensors
 
 # Saving takes at most this share of the time.
 LARGEST_SHARE = 0.02
@@ -59,8 +57,8 @@ def training_state(net):
     state = {
         "weights": _weights(module),
         "rng": module.rng.get_state(),
-        "optimizer": _plain(net.optimizer_.state_dict()),
-        "course": {name: _plain(getattr(course, name, None)) for name in COURSE},
+        "optimizer": as_arrays(net.optimizer_.state_dict()),
+        "course": {name: as_arrays(getattr(course, name, None)) for name in COURSE},
         "warmup": net.warmup_.n_taken,
         "start": net.start_,
         "history": [
@@ -92,10 +90,10 @@ def resume_training(net, state):
             setattr(best.patience_, name, state["best"][name])
     _set_weights(module, state["weights"])
     module.rng.set_state(state["rng"])
-    net.optimizer_.load_state_dict(map_leaves(_tensor, state["optimizer"]))
+    net.optimizer_.load_state_dict(as_tensors(state["optimizer"]))
     for name, value in state["course"].items():
         if hasattr(course, name):
-            setattr(course, name, map_leaves(_tensor, value))
+            setattr(course, name, as_tensors(value))
     net.warmup_.n_taken, net.start_ = state["warmup"], state["start"]
     for row in state["history"]:
         net.history.new_epoch()
@@ -109,23 +107,9 @@ def _callback(net, name):
 
 
 def _weights(module):
-    return {name: _array(value) for name, value in module.state_dict().items()}
+    return as_arrays(dict(module.state_dict()))
 
 
 def _set_weights(module, arrays):
     # in place: the weights are views of one vector
-    module.load_state_dict({name: _tensor(value) for name, value in arrays.items()})
-
-
-def _plain(value):
-    return map_leaves(_array, value)
-
-
-def _array(value):
-    if isinstance(value, torch.Tensor):
-        return value.detach().cpu().numpy().copy()
-    return value
-
-
-def _tensor(value):
-    return torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) else value
+    module.load_state_dict(as_tensors(arrays))

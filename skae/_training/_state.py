@@ -4,12 +4,11 @@ from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from skae._modules import build_module, check_module_state, export_module
 from skae._training._net import AutoencoderNet
 from skae._training._plan import TrainingPlan
-from skae._training._tree import map_leaves
+from skae._training._tree import as_arrays, as_tensors
 
 # skorch's names of what a history holds, and ours.
 PREFIXES = {"train_": "train_", "valid_": "validation_"}
@@ -37,7 +36,7 @@ def export_net(net):
     return {
         "plan": asdict(net.plan),
         "module": export_module(net.module_),
-        "optimizer": map_leaves(_as_array, net.optimizer_.state_dict()),
+        "optimizer": as_arrays(net.optimizer_.state_dict()),
     }
 
 
@@ -45,7 +44,7 @@ def restore_net(state, device):
     """Return the net that `export_net` described, on the given device."""
     plan = TrainingPlan(**state["plan"] | {"device": device})
     net = AutoencoderNet(build_module(state["module"]), plan).initialize()
-    net.optimizer_.load_state_dict(map_leaves(_as_tensor, state["optimizer"]))
+    net.optimizer_.load_state_dict(as_tensors(state["optimizer"]))
     return net.settle()
 
 
@@ -138,14 +137,3 @@ def _tidy_name(name):
         if name.startswith(prefix):
             return ours + name.removeprefix(prefix)
     return COLUMNS[name]
-
-
-def _as_array(value):
-    if isinstance(value, torch.Tensor):
-        return value.detach().cpu().numpy().copy()
-    return value
-
-
-def _as_tensor(value):
-    # np.array: the arrays may be read-only memory maps
-    return torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
