@@ -510,6 +510,15 @@ def _recast(document, arrays):
     arrays[WEIGHT] = arrays[WEIGHT].astype(np.float16)
 
 
+def _flatten(document, arrays):
+    arrays["_net_state.module.arrays.scaler.scale"][0] = 0.0
+
+
+def _shorten(document, arrays):
+    name = "_history.lr"
+    arrays[name] = arrays[name][:-1].copy()
+
+
 def _lose(document, arrays):
     del arrays[WEIGHT]
 
@@ -536,6 +545,8 @@ def _misuse(document, arrays):
         (_poison, r"encoder\.network\.hidden\.0\.weight has values that are not fin"),
         (_narrow, r"weights do not fit its network: \['encoder\.network\.hidden\.0"),
         (_recast, "is of float16, expected float32"),
+        (_flatten, r"scaler\.scale has values that are not positive"),
+        (_shorten, "its history is no table"),
         (_lose, "KeyError"),
         (_misname, "a fit sets other things than"),
         (_lie, "lacks the parameters"),
@@ -550,6 +561,36 @@ def test_files_with_a_right_checksum_and_wrong_content_are_refused(
     model.save(path)
     signed(path, change)
     with pytest.raises(ModelFileError, match=reason):
+        skae.load(path)
+
+
+def test_the_state_of_an_optimiser_is_that_of_its_network(tmp_path):
+    path = tmp_path / "model.skae"
+    model = AE(2, **SMALL).partial_fit(X)
+    for change in (
+        lambda array: np.append(array, array),
+        lambda array: np.where(array == array, np.nan, array),
+    ):
+        model.save(path)
+
+        def wrong(document, arrays, change=change):
+            (name,) = (name for name in arrays if name.endswith("exp_avg"))
+            arrays[name] = change(arrays[name]).astype(np.float32)
+
+        signed(path, wrong)
+        with pytest.raises(ModelFileError, match="exp_avg of the optimiser is not of"):
+            skae.load(path)
+
+
+def test_the_checksum_is_one_of_shapes_too(fitted, tmp_path):
+    path = tmp_path / "model.skae"
+    fitted("VAE")[0].save(path)
+    data = path.read_bytes()
+    stop = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:stop])
+    header[WEIGHT]["shape"].reverse()
+    path.write_bytes(_header(header, data[stop:]))
+    with pytest.raises(ModelFileError, match="does not have its own checksum"):
         skae.load(path)
 
 
