@@ -514,6 +514,10 @@ def _flatten(document, arrays):
     arrays["_net_state.module.arrays.scaler.scale"][0] = 0.0
 
 
+def _spoil(document, arrays):
+    arrays["_kept_codes.mean"][-1, 0] = np.nan
+
+
 def _shorten(document, arrays):
     name = "_history.lr"
     arrays[name] = arrays[name][:-1].copy()
@@ -546,6 +550,7 @@ def _misuse(document, arrays):
         (_narrow, r"weights do not fit its network: \['encoder\.network\.hidden\.0"),
         (_recast, "is of float16, expected float32"),
         (_flatten, r"scaler\.scale has values that are not positive"),
+        (_spoil, "the codes of training rows are not of this network"),
         (_shorten, "its history is no table"),
         (_lose, "KeyError"),
         (_misname, "a fit sets other things than"),
