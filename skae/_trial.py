@@ -31,8 +31,9 @@ def _try_autoencoder(estimator):
     codes[1] = 0.1
     rows = _named(estimator, estimator.inverse_transform(codes))
     _expect(np.shape(rows), (2, estimator.n_features_in_), "rows")
-    _expect(estimator.transform(rows).shape, codes.shape, "codes")
-    _check_finite(estimator.transform(rows))
+    found = estimator.transform(rows)
+    _expect(found.shape, codes.shape, "codes")
+    _check_finite(found)
     _expect(np.shape(estimator.reconstruct(rows)), np.shape(rows), "rows")
     _check_finite(estimator.reconstruction_error(rows))
     estimator.get_feature_names_out()

@@ -17,10 +17,10 @@ KINDS = (
     AutoencoderModule, DenoisingModule, FillingModule, OrderedModule,
     PenalisedModule, RestoringModule, VAEModule,
 )  # fmt: skip
+MODULES = {kind.__name__: kind for kind in KINDS}
+
 # Settings of a network are below this number, or below that of its weights.
 FEW = 64
-
-MODULES = {kind.__name__: kind for kind in KINDS}
 
 
 def export_module(module):

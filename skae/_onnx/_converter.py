@@ -1,7 +1,15 @@
 """Our transformers as steps of pipelines that skl2onnx converts."""
 
 from skae._onnx._model import add_part
-from skae._onnx._translate import Graph
+from skae._onnx._translate import ELEMENT_TYPES, Graph
+
+# Versions of operations that are not those of opset 13.
+VERSIONS = {
+    "BatchNormalization": 15, "Elu": 6, "Gelu": 20, "LayerNormalization": 17,
+    "LeakyRelu": 16, "Reshape": 19, "Softplus": 1, "Where": 16, "Conv": 11,
+    "ConvTranspose": 11, "Sin": 7, "Cos": 7, "Add": 14, "Sub": 14, "Mul": 14,
+    "Div": 14, "Relu": 14, "Cast": 19,
+}  # fmt: skip
 
 
 def register_converters(classes):
@@ -40,7 +48,10 @@ def _convert(scope, operator, container):
     for name, array in graph.arrays.items():
         names[name] = scope.get_unique_variable_name(f"skae_{name}")
         container.add_initializer(
-            names[name], _element_type(array), array.shape, array.ravel().tolist()
+            names[name],
+            ELEMENT_TYPES[str(array.dtype)],
+            array.shape,
+            array.ravel().tolist(),
         )
     for node in graph.nodes:
         output = node.output
@@ -54,19 +65,3 @@ def _convert(scope, operator, container):
             name=scope.get_unique_operator_name(f"skae_{node.kind}"),
             **node.attributes,
         )
-
-
-# Versions of operations that are not those of opset 13.
-VERSIONS = {
-    "BatchNormalization": 15, "Elu": 6, "Gelu": 20, "LayerNormalization": 17,
-    "LeakyRelu": 16, "Reshape": 19, "Softplus": 1, "Where": 16, "Conv": 11,
-    "ConvTranspose": 11, "Sin": 7, "Cos": 7, "Add": 14, "Sub": 14, "Mul": 14,
-    "Div": 14, "Relu": 14, "Cast": 19,
-}  # fmt: skip
-
-
-def _element_type(array):
-    from skae._onnx._translate import ELEMENT_TYPES
-
-    types = {str(dtype).removeprefix("torch."): n for dtype, n in ELEMENT_TYPES.items()}
-    return types[str(array.dtype)]

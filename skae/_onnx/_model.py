@@ -1,12 +1,10 @@
 """A graph as a model of ONNX, with a name for what goes in and out."""
 
 from skae._onnx._parts import part_of
-from skae._onnx._translate import Graph, translate
+from skae._onnx._translate import DOUBLE, FLOAT, Graph, translate
 
 # The version of ONNX's operations, and that of its files, that others can read.
 OPSET, IR_VERSION = 20, 10
-
-FLOAT, DOUBLE = 1, 11
 
 
 def onnx_model(estimator, which):
@@ -49,9 +47,8 @@ def add_part(estimator, which, graph, source, target):
     if which != "decoder":  # scaled in float64, as in skae
         source = graph.add("Cast", source, to=DOUBLE)
     result = translate(part, graph, source)
-    result = graph.add("Cast", result, to=FLOAT)
-    last = graph.nodes[-1]
-    graph.nodes[-1] = last._replace(output=target)
+    graph.add("Cast", result, to=FLOAT)
+    graph.nodes[-1] = graph.nodes[-1]._replace(output=target)
 
 
 def import_onnx():

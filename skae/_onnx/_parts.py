@@ -5,8 +5,6 @@ from torch import nn
 
 from skae._modules import OrderedModule, RestoringModule
 
-WHICH = ("encoder", "decoder", "reconstruction")
-
 
 class Encoding(nn.Module):
     """From rows in the units of X, float64, to their codes in float32."""

@@ -8,8 +8,9 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-# The number that the elements of a tensor have in ONNX.
-ELEMENT_TYPES = {torch.float32: 1, torch.int64: 7, torch.float64: 11}
+# The numbers that types of elements have in ONNX.
+FLOAT, INT64, DOUBLE = 1, 7, 11
+ELEMENT_TYPES = {"float32": FLOAT, "int64": INT64, "float64": DOUBLE}
 
 
 class Node(NamedTuple):
@@ -40,10 +41,6 @@ class Graph:
         return output
 
 
-class _Tracer(fx.Tracer):
-    """Traces as far as layers of torch itself."""
-
-
 def translate(part, graph, source):
     """Add what a part of a network does to a graph; return the name of the result.
 
@@ -62,7 +59,7 @@ def translate(part, graph, source):
         If there is an operation without a counterpart.
     """
     try:
-        traced = _Tracer().trace(part)
+        traced = fx.Tracer().trace(part)  # as far as layers of torch itself
     except Exception as error:  # as whatever a user's network does with a proxy raises
         raise ValueError(
             f"to_onnx cannot follow the network ({type(error).__name__}: {error})"
@@ -178,7 +175,7 @@ def _unary(kind):
 
 
 def _cast(graph, X, dtype):
-    return graph.add("Cast", X, to=ELEMENT_TYPES[dtype])
+    return graph.add("Cast", X, to=ELEMENT_TYPES[str(dtype).removeprefix("torch.")])
 
 
 def _reshape(graph, X, *shape):

@@ -9,6 +9,9 @@ from skae._storage._tree import Encoder, NotStorableError
 #: misread needs another number.
 FORMAT = 1
 
+# Whose versions a file names, for whoever reads it.
+PACKAGES = ("skae", "numpy", "scikit-learn", "torch")
+
 
 class SavingMixin:
     """Estimators that can be saved to a file, fitted or not."""
@@ -67,7 +70,3 @@ class SavingMixin:
                     f"omit has {name!r}, but {type(self).__name__} has no such "
                     f"parameter; its parameters are {sorted(known)}"
                 )
-
-
-# Whose versions a file names, for whoever reads it.
-PACKAGES = ("skae", "numpy", "scikit-learn", "torch")

@@ -65,12 +65,14 @@ class Encoder:
         path : str
             Where it is: begins the names of its arrays, and is what errors name.
         """
-        if value is None or isinstance(value, str | bool):
-            return str(value) if isinstance(value, str) else value
+        if value is None or isinstance(value, bool | int):
+            return value
+        if isinstance(value, str):
+            return str(value)  # of numpy, too
         if isinstance(value, np.generic):
-            return {"scalar": [value.dtype.str, self._plain(value.item(), path)]}
-        if isinstance(value, int | float):
-            return self._plain(value, path)
+            return {"scalar": [value.dtype.str, self.encode(value.item(), path)]}
+        if isinstance(value, float):
+            return value if math.isfinite(value) else {"float": repr(value)}
         if isinstance(value, bytes):
             return {"bytes": self._keep(np.frombuffer(value, np.uint8), path)}
         if type(value) in (list, tuple):
@@ -85,13 +87,6 @@ class Encoder:
             return self._array(value, path)
         if STORABLE.get(type(value).__name__) is type(value):
             return self._object(value, path)
-        raise self._refused(value, path)
-
-    def _plain(self, value, path):
-        if isinstance(value, bool | int | str):
-            return value
-        if isinstance(value, float):
-            return float(value) if math.isfinite(value) else {"float": repr(value)}
         raise self._refused(value, path)
 
     def _items(self, values, path):

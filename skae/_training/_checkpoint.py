@@ -4,6 +4,7 @@ import time
 
 from skorch.callbacks import Callback
 
+from skae._training._state import rows_of
 from skae._training._tree import as_arrays, as_tensors
 
 # Saving takes at most this share of the time.
@@ -61,9 +62,7 @@ def training_state(net):
         "course": {name: as_arrays(getattr(course, name, None)) for name in COURSE},
         "warmup": net.warmup_.n_taken,
         "start": net.start_,
-        "history": [
-            {k: v for k, v in row.items() if k != "batches"} for row in net.history
-        ],
+        "history": rows_of(net.history),
         "failure": _callback(net, "finite_guard").failure_,
         "best": None,
     }

@@ -88,7 +88,7 @@ def tidy_history(net, previous=None):
         The history that this training continues.
     """
     records = [{"epoch": 0, **net.start_}] if net.start_ and previous is None else []
-    records += [{k: v for k, v in row.items() if k != "batches"} for row in net.history]
+    records += rows_of(net.history)
     offset = 0 if previous is None else previous["epoch"][-1]
     terms = [f"{prefix}{term}" for prefix in PREFIXES for term in _terms(net)]
     names = ["epoch", *terms, *net.module_.schedule(), "lr", "dur"]
@@ -100,6 +100,11 @@ def tidy_history(net, previous=None):
     if previous is None:
         return columns
     return {k: np.concatenate([previous[k], column]) for k, column in columns.items()}
+
+
+def rows_of(history):
+    """Return what a skorch history has of epochs, without the batches."""
+    return [{k: v for k, v in row.items() if k != "batches"} for row in history]
 
 
 def record_of(previous, net):
