@@ -1,6 +1,6 @@
 """How many of scikit-learn's estimator checks pass, here and elsewhere.
 
-    python examples/benchmarks/estimator_checks.py [--seeds 4] [--peers]
+    python examples/benchmarks/estimator_checks.py [--seeds 4] [--first 1] [--peers]
 
 Every configuration of tests/estimator_configurations.py faces every check of
 `check_estimator`, and the extra checks that scikit-learn runs on its own estimators
@@ -210,8 +210,11 @@ def print_line(name, distribution, setting, estimators, seeds):
     return failures
 
 
-def print_ours(seeds, only):
-    """Print a line for each class of skae, or for some, and what failed."""
+def print_ours(seeds, only, first):
+    """Print a line for each class of skae, or for some, and what failed.
+
+    With `first`, a class has just so many of its configurations.
+    """
     classes = {
         "AE": "AutoencoderTransformer",
         "VAE": "VAETransformer",
@@ -224,6 +227,7 @@ def print_ours(seeds, only):
             continue
         named = estimator_configurations().items()
         estimators = [e for n, e in named if n.startswith(f"{short}, ")]
+        estimators = estimators[:first]
         setting = f"{len(estimators)} configs x {seeds} seeds"
         for check, count in print_line(
             name, "skae", setting, estimators, seeds
@@ -247,6 +251,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=4, help="default: 4")
     parser.add_argument("--only", nargs="+", help="names of classes; default: all")
+    parser.add_argument("--first", type=int, help="so many configurations of a class")
     parser.add_argument("--peers", action="store_true", help="other autoencoders too")
     arguments = parser.parse_args()
     versions = [
@@ -254,7 +259,7 @@ def main():
     ]
     print(f"Python {platform.python_version()}, {', '.join(versions)}\n")
     print(HEADER)
-    print_ours(arguments.seeds, arguments.only)
+    print_ours(arguments.seeds, arguments.only, arguments.first)
     if arguments.peers:
         print_peers()
 
