@@ -18,6 +18,7 @@ from skae._availability import AbsentWhileStoppingEarly
 from skae._code_density import choose_rows
 from skae._columns import as_table, find_columns
 from skae._device import is_elsewhere, resolve_device
+from skae._diagnosis import Evidence, diagnose
 from skae._fit_run import FitRun, TrainingData
 from skae._generation import GenerationMixin
 from skae._journal import Journal, check_checkpoint
@@ -465,6 +466,40 @@ class BaseAutoencoder(
         if per_feature:
             return errors
         return np.nansum(errors, axis=1) if has_holes(X) else errors.sum(axis=1)
+
+    def diagnose(self, X):
+        """Return what is wrong with the fit, if anything is, and what to change.
+
+        Looked for are a posterior that has collapsed, components of the code that say
+        nothing, codes far from the prior, over- and underfitting, training that ended
+        too early, and columns that are unscaled or have heavy tails.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, best such as have not been trained on.
+
+        Returns
+        -------
+        diagnosis : Diagnosis
+            A list of findings, each with its name, what has been seen, the parameter to
+            change and the expected effect. It prints itself, and is false if empty.
+
+        Raises
+        ------
+        ValueError
+            If X is not like the rows of `fit`.
+        """
+        check_is_fitted(self)
+        numbers = self._check_rows(X)
+        is_number = np.ones(numbers.shape[1], dtype=bool)
+        if self.is_categorical_ is not None:
+            is_number = ~self.is_categorical_
+        losses = None
+        if self._kept_codes is not None:
+            losses = _training.map_rows(self.module_, "reconstruction_losses", numbers)
+        title = f"{type(self).__name__} on {len(numbers)} rows"
+        return diagnose(title, Evidence(self, X, numbers, is_number, losses))
 
     def as_images(self, X):
         """Return rows as images.

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae import _modules, _training
 from skae._base import BaseAutoencoder
 from skae._code_density import KeptCodes
+from skae._diagnosis import ACTIVE_VARIANCE, COLLAPSED_SHARE
 from skae._parameters import check_support
 from skae._random import Rng, draw_seed
 from skae._sklearn import Integral, Interval, Real, StrOptions
@@ -33,10 +34,6 @@ LIKELIHOODS = {
 
 # Draws from the posterior behind `score_samples`.
 N_SCORING_DRAWS = 64
-
-# A component is active if its posterior mean varies by more than this over the rows
-# (Burda et al. 2016), and the posterior has collapsed if fewer than this share are.
-ACTIVE_VARIANCE, COLLAPSED_SHARE = 0.01, 0.1
 
 # Rows whose posterior is described at once.
 ROWS_AT_ONCE = 8192

@@ -20,6 +20,7 @@ FLOORS = [
         "_device",
         "_validation",
         "_weights",
+        "_diagnosis",
         "metrics",
         "datasets",
     ],

@@ -295,6 +295,11 @@ class AutoencoderModule(nn.Module):
         errors = errors if known is None else errors * known
         return errors if self.layout is None else self.layout.sum_columns(errors)
 
+    def reconstruction_losses(self, X):
+        """Return the reconstruction loss of each row at its code, as in training."""
+        U, known = self.open_rows(X)
+        return -self.log_prob(self.decoder(self.encode(U)), U, known)
+
     def _mean(self, params):
         """Return the mean rows of decoder outputs, in network space."""
         names = self.likelihood.mean_parameters

@@ -3,10 +3,8 @@
 import numpy as np
 from sklearn.utils import check_array
 
+from skae._diagnosis import ACTIVE_VARIANCE
 from skae.inspection._panels import make_axes
-
-#: A component whose posterior mean varies by more is active (Burda et al. 2016).
-ACTIVE_VARIANCE = 0.01
 
 
 class ActiveUnitsDisplay:
