@@ -1,0 +1,183 @@
+"""What the pages say is there: links, anchors, code that runs, every public name.
+
+    python tests/test_docs.py
+
+prints the public names that no example and no block of code in the docs uses.
+"""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from fnmatch import fnmatch
+from functools import cache
+from importlib import import_module, util
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+
+def load(path):
+    """Return a module of the folder docs, which is no package."""
+    spec = util.spec_from_file_location(path.stem, path)
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+public_api = load(DOCS / "public_api.py")
+IGNORED = load(DOCS / "conftest.py").collect_ignore_glob
+
+
+def is_source(path):
+    """Return whether a page is written by hand, and not built."""
+    inside = str(path.relative_to(DOCS))
+    return not any(fnmatch(inside, pattern) for pattern in IGNORED)
+
+
+PAGES = sorted(filter(is_source, DOCS.rglob("*.md")))
+PAGES += [ROOT / "README.md", ROOT / "CHANGELOG.md"]
+SCRIPTS = sorted(
+    path for path in (ROOT / "examples").rglob("*.py") if "benchmarks" not in path.parts
+)
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+LINK = re.compile(r"\]\(([^()\s]+)\)")
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def slug(heading):
+    """Return the anchor that GitHub makes of a heading, and MyST after it."""
+    text = re.sub(r"\[(.*?)\]\(.*?\)", r"\1", heading).strip().lower()
+    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+
+
+@cache
+def anchors(page):
+    text = FENCE.sub("", page.read_text())
+    return {slug(line) for line in re.findall(r"^#+ (.*)$", text, re.M)}
+
+
+def broken_links(page):
+    """Yield the relative links of a page that lead nowhere."""
+    for link in LINK.findall(FENCE.sub("", page.read_text())):
+        if re.match(r"\w+:", link):
+            continue  # to another site
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        # the reference is written when the site is built
+        exists = target.exists() or target == DOCS / "api" / "index.rst"
+        if not exists or (anchor and anchor not in anchors(target)):
+            yield link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_relative_links_and_anchors_lead_somewhere(page):
+    assert list(broken_links(page)) == []
+
+
+def test_a_broken_link_would_be_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# One title\n\n[a](#one-title) [b](#another) [c](page.md#one-title) [d](no.md)"
+    )
+    assert list(broken_links(page)) == ["#another", "no.md"]
+
+
+def test_every_session_in_a_page_is_collected_as_a_doctest(pytestconfig):
+    roots = [ROOT / path for path in pytestconfig.getini("testpaths")]
+    with_code = [page for page in PAGES if ">>> " in page.read_text()]
+    assert len(with_code) > 15
+    assert "--doctest-glob=*.md" in pytestconfig.getini("addopts")
+    for page in with_code:
+        assert any(page == root or root in page.parents for root in roots), page
+
+
+def test_every_page_is_in_the_table_of_contents():
+    listed = {DOCS / "index.md"}
+    for page in PAGES:
+        for block in re.findall(r"```\{toctree\}\n(.*?)```", page.read_text(), re.S):
+            entries = re.findall(r"^(?:.*<)?([\w/.]+)>?$", block, re.M)
+            listed |= {(page.parent / f"{entry}.md").resolve() for entry in entries}
+    assert {page for page in PAGES if DOCS in page.parents} <= listed
+
+
+@pytest.mark.parametrize("module", public_api.public_modules())
+def test_every_public_name_has_a_page_in_the_reference(module, tmp_path):
+    names = {name for name in import_module(module).__all__ if name[0] != "_"}
+    public_api.write_reference(tmp_path)
+    text = (tmp_path / "index.rst").read_text()
+    _, _, section = text.partition(f".. module:: {module}\n")
+    section, _, _ = section.partition(".. module::")
+    assert names <= set(re.findall(r"^   (\w+)$", section, re.M))
+
+
+def code():
+    """Yield the code of the pages and of the examples."""
+    for page in PAGES:
+        for language, block in FENCE.findall(page.read_text()):
+            lines = block.splitlines()
+            if any(line.startswith(">>> ") for line in lines):
+                yield "\n".join(
+                    line[4:] for line in lines if line.startswith((">>> ", "... "))
+                )
+            elif language == "python":
+                yield block
+    for script in SCRIPTS:
+        yield script.read_text()
+
+
+def names_without_an_example():
+    """Return the public names that no example and no page's code has."""
+    used = set()
+    for source in code():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Name):
+                used.add(node.id)
+            elif isinstance(node, ast.Attribute):
+                used.add(node.attr)
+            elif isinstance(node, ast.alias):
+                used.add(node.name)
+    return [
+        f"{module}.{name}"
+        for module in public_api.public_modules()
+        for name in public_api.public_names(module)
+        if name not in used
+    ]
+
+
+def blocks_of_others():
+    """Return the code in the page on other libraries that needs these."""
+    blocks = FENCE.findall((DOCS / "coming_from.md").read_text())
+    return [block for _, block in blocks if not block.startswith(">>> ")]
+
+
+def needs(block):
+    """Return the library that a block is for."""
+    return re.search(r"\b(keras|pyod|pythae)\b", block)[0]
+
+
+@pytest.mark.parametrize("block", blocks_of_others(), ids=needs)
+def test_what_one_has_before_runs(block, tmp_path):
+    if find_spec(needs(block)) is None:
+        pytest.skip(f"{needs(block)} is not installed")
+    result = subprocess.run(
+        [sys.executable, "-c", block],
+        cwd=tmp_path,
+        env=os.environ | {"KERAS_BACKEND": "torch"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+if __name__ == "__main__":
+    print("\n".join(names_without_an_example()))
