@@ -126,7 +126,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         number of threads agree to the bit; None draws one number from numpy's
         global generator, as everywhere in scikit-learn.
     verbose : int, default=0
-        Whether to print a line each epoch.
+        1 prints a line that tells epochs, losses and the seconds left, written over
+        as training goes on; 2 prints a line each epoch.
     callbacks : list of skorch callbacks or None, default=None
         Called in training, on copies; not part of a pickle.
     categorical_features : array-like of {bool, int, str}, "from_dtype" or None, \

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 from skae import AutoencoderTransformer, VAETransformer
 from skae._random import Rng
-from skae._training import _batches
+from skae._training import _batches, _progress
 from skae._training._batches import NetworkRows, TensorBatches, as_tensor
 from skae._training._threads import threads_for
 from skae.architectures import MLP
@@ -565,13 +565,37 @@ def test_weight_decay_is_the_one_that_was_asked_for(optimizer, weight_decay):
     assert group["weight_decay"] == weight_decay
 
 
-def test_verbose_prints_a_line_an_epoch(capsys):
-    AutoencoderTransformer(2, max_epochs=3, refit=False, verbose=1).fit(X_WINE)
+def test_verbose_2_prints_a_line_an_epoch(capsys):
+    AutoencoderTransformer(2, max_epochs=3, refit=False, verbose=2).fit(X_WINE)
     printed = capsys.readouterr().out
     assert "train_loss" in printed
     assert len(printed.strip().splitlines()) == 2 + 3
     AutoencoderTransformer(2, max_epochs=3).fit(X_WINE)
     assert capsys.readouterr().out == ""
+
+
+def test_verbose_1_leaves_one_line_with_the_last_losses(capsys):
+    ae = AutoencoderTransformer(2, max_epochs=3, refit=False, verbose=1).fit(X_WINE)
+    (line,) = capsys.readouterr().out.splitlines()
+    train, valid = ae.loss_curve_[-1], ae.validation_curve_[-1]
+    assert line.startswith(f"epoch 3/3  loss {train:.4g}  validation {valid:.4g}  ")
+    assert line.endswith(" s")
+
+
+def test_a_terminal_sees_the_line_grow_and_the_seconds_fall(capsys, monkeypatch):
+    monkeypatch.setattr(_progress, "INTERVAL", 0.0)
+    monkeypatch.setattr(_progress, "can_overwrite", lambda stream: True)
+    AutoencoderTransformer(
+        2, max_epochs=3, early_stopping=False, refit=False, verbose=1
+    ).fit(X_WINE)
+    (text,) = capsys.readouterr().out.split("\n")[:1]
+    first, *states, last = text.split("\r")
+    assert first == ""
+    assert [state.split()[1] for state in states] == ["1/3", "2/3", "3/3"]
+    assert states[2].rstrip().endswith("at most 0 s left")
+    assert "validation" not in text
+    # nothing of a longer state stays behind a shorter one
+    assert len(last) >= len(states[-1].rstrip())
 
 
 def test_dropout_acts_in_training_alone():

@@ -28,6 +28,7 @@ from skae._training._optimizers import (
     optimizer_class,
     optimizer_options,
 )
+from skae._training._progress import ProgressLine
 from skae._training._threads import threads_for
 
 # Validation meets the same noise at every epoch, so that epochs can be compared.
@@ -86,7 +87,9 @@ class AutoencoderNet(NeuralNet):
         if self.plan.patience is not None:
             best_weights = BestWeights(self.plan.patience, self.plan.tol)
             callbacks.append(("best_weights", best_weights))
-        if self.verbose:
+        if self.verbose == 1:
+            callbacks.append(("progress_line", ProgressLine()))
+        elif self.verbose:
             callbacks.append(("print_log", PrintLog()))
         return callbacks
 
