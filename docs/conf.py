@@ -55,7 +55,6 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "examples",
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"^(anomalies|tune)\.py$",  # they have no title yet
     "nested_sections": False,
     "backreferences_dir": "examples/used",
     "doc_module": ("skae",),

@@ -1,11 +1,13 @@
-"""Anomalies in a table: found, ranked, and explained.
-
-    python examples/anomalies.py
+"""
+Anomalies in a table: found, ranked, and explained
+==================================================
 
 The usual rows are measurements of cells of 300 benign tumours. New ones are 57 benign
 and 40 malignant, and the detector has never seen a malignant one. It ranks the new
 rows, says which measurements make each of them strange and in which direction, and
 holds the share of false alarms among all alarms below a tenth on average.
+
+Run it with ``python examples/anomalies.py``.
 """
 
 import numpy as np

@@ -1,7 +1,6 @@
-"""Parameters of a VAE by Optuna, which gives up early on trials that look bad.
-
-    pip install "skae[tune]"
-    python examples/tune.py
+"""
+Parameters of a VAE by Optuna, which gives up early on bad trials
+=================================================================
 
 Each trial trains a VAE on digits. At the end of every epoch a callback tells the study
 the ELBO of held-out rows, at beta 1 whatever the trial's own beta is, so that trials
@@ -9,8 +8,10 @@ can be compared, and the study gives up a trial that is worse than half of the o
 What counts in the end is the log-density of rows that no trial has seen.
 
 A search that tries all candidates to the end is faster with small networks, because
-these train together: `skae.model_selection.GridSearchCV`. This is for larger ones, and
+these train together: ``skae.model_selection.GridSearchCV``. This is for larger ones, and
 for many parameters.
+
+Run it with ``python examples/tune.py``, after ``pip install "skae[tune]"``.
 """
 
 import optuna

@@ -13,6 +13,10 @@ _config = {"engine": "auto", "onednn": "auto"}
 def get_config():
     """Return a copy of the switches in force, see `set_config`.
 
+    Returns
+    -------
+    switches : dict of str to str
+
     Examples
     --------
     >>> import skae
@@ -56,6 +60,11 @@ def set_config(*, engine=None, onednn=None):
 @contextmanager
 def config_context(**switches):
     """Set switches inside a `with` block, see `set_config`.
+
+    Parameters
+    ----------
+    **switches : str
+        As for `set_config`.
 
     Examples
     --------

@@ -154,6 +154,10 @@ def names_without_an_example():
     ]
 
 
+def test_every_public_name_is_in_an_example():
+    assert names_without_an_example() == []
+
+
 def blocks_of_others():
     """Return the code in the page on other libraries that needs these."""
     blocks = FENCE.findall((DOCS / "coming_from.md").read_text())

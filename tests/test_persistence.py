@@ -32,6 +32,7 @@ from skae import (
     VAETransformerCV,
 )
 from skae._storage import _file
+from skae._storage._tree import Decoder, Encoder, NotStorableError
 from skae.architectures import MLP, Conv, DenoisingMLP, RestoringMLP, UNet
 from skae.corruptions import Blur, GaussianNoise, Masking, Patch, SaltAndPepper
 from skae.likelihoods import Ordinal, PerColumn, Poisson
@@ -707,3 +708,55 @@ def test_skops_trusts_our_classes_alone(fitted, name):
     assert all(kind.startswith("skae.") for kind in untrusted)
     again = skops.loads(data, trusted=untrusted)
     assert_same(answers(again[-1], rows), answers(model, rows))
+
+
+# -- plain values ----------------------------------------------------------------------
+
+PLAIN = [
+    *(None, True, 3, "text", 0.5, np.inf, -np.inf, np.nan, b"bytes", slice(1, None, 2)),
+    *(np.float32(0.1), np.int64(7), np.bool_(True), (1, "two", [3.0])),
+    {"a": 1, 2: {"b": -np.inf}},
+    np.arange(6.0).reshape(2, 3),
+    np.arange(3, dtype=">i4"),
+    np.array(["2020-01-31", "NaT"], "datetime64[D]"),
+    np.array([[1, 2]], "timedelta64[ms]"),
+    np.array([["a", "longer"]]),
+    np.array(["a", None, 2.5], dtype=object),
+    np.ma.array([1.0, 2.0], mask=[False, True]),
+]
+
+
+@pytest.mark.parametrize("value", PLAIN, ids=repr)
+def test_a_plain_value_is_the_same_after_text(value):
+    encoder = Encoder()
+    tree = json.loads(json.dumps(encoder.encode(value, "x"), allow_nan=False))
+    again = Decoder(encoder.arrays, {}).decode(tree)
+    assert type(again) is type(value)
+    if isinstance(value, np.ndarray):
+        assert again.dtype == value.dtype.newbyteorder("=")
+        assert np.array_equal(np.ma.getmaskarray(again), np.ma.getmaskarray(value))
+        np.testing.assert_array_equal(again, value)
+    else:
+        assert repr(again) == repr(value)
+
+
+def test_arrays_of_one_place_have_names_of_their_own():
+    encoder = Encoder()
+    values = [np.full(2, k) for k in range(4)]
+    trees = [encoder.encode(value, "x") for value in values]
+    assert len(encoder.arrays) == 4
+    decoder = Decoder(encoder.arrays, {})
+    assert all(map(np.array_equal, map(decoder.decode, trees), values))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"a": [1, {(1, 2): 3}]}, r"x\.a\.1 is a builtins\.tuple, which"),
+        ({"a": [1, {2, 3}]}, r"x\.a\.1 is a builtins\.set, which"),
+        (np.zeros(2, dtype=complex), r"x is a numpy\.ndarray, which"),
+    ],
+)
+def test_what_is_not_plain_is_refused_by_its_place(value, message):
+    with pytest.raises(NotStorableError, match=message):
+        Encoder().encode(value, "x")

@@ -582,7 +582,7 @@ def test_verbose_1_leaves_one_line_with_the_last_losses(capsys):
     assert line.endswith(" s")
 
 
-def test_a_terminal_sees_the_line_grow_and_the_seconds_fall(capsys, monkeypatch):
+def test_a_terminal_sees_the_line_grow(capsys, monkeypatch):
     monkeypatch.setattr(_progress, "INTERVAL", 0.0)
     monkeypatch.setattr(_progress, "can_overwrite", lambda stream: True)
     AutoencoderTransformer(
