@@ -29,6 +29,7 @@ from sklearn.model_selection import train_test_split
 
 from skae import AutoencoderTransformer, VAETransformer
 from skae.compression import LosslessCodec, LossyCodec
+from skae.metrics import peak_signal_to_noise_ratio
 
 mpl.use("Agg")  # draw to a file, without a screen
 import matplotlib.pyplot as plt
@@ -61,11 +62,6 @@ def by_format(name, X, quality):
     return buffer.getvalue(), untile(image)
 
 
-def psnr(decoded, X):
-    """Return the peak signal-to-noise ratio, in decibels."""
-    return 10 * np.log10(16**2 / np.square(decoded - X).mean())
-
-
 # %%
 # Lossy: the larger the step, the fewer bytes.
 
@@ -82,7 +78,8 @@ def compress_lossy(ae, X):
         rows[f"{name}, quality {quality}"] = len(data), decoded
     for name, (n_bytes, decoded) in rows.items():
         bits = 8 * n_bytes / X.size
-        lines[name] = {"bits a pixel": bits, "PSNR, dB": psnr(decoded, X)}
+        psnr = peak_signal_to_noise_ratio(X, decoded, data_range=16)
+        lines[name] = {"bits a pixel": bits, "PSNR, dB": psnr}
     return pd.DataFrame.from_dict(lines, orient="index"), rows
 
 

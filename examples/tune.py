@@ -8,8 +8,8 @@ can be compared, and the study gives up a trial that is worse than half of the o
 What counts in the end is the log-density of rows that no trial has seen.
 
 A search that tries all candidates to the end is faster with small networks, because
-these train together: ``skae.model_selection.GridSearchCV``. This is for larger ones, and
-for many parameters.
+these train together: ``skae.model_selection.GridSearchCV``. This is for larger ones,
+and for many parameters.
 
 Run it with ``python examples/tune.py``, after ``pip install "skae[tune]"``.
 """

@@ -66,6 +66,11 @@ def config_context(**switches):
     **switches : str
         As for `set_config`.
 
+    Yields
+    ------
+    None
+        The switches before are in force again after the block.
+
     Examples
     --------
     >>> import skae

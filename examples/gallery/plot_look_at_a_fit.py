@@ -28,7 +28,7 @@ vae = VAETransformer(
 # Did training go well? The loss on held-out rows has a lowest point, and the weights of
 # that epoch are kept.
 
-LossCurveDisplay.from_estimator(vae, terms="all")
+_ = LossCurveDisplay.from_estimator(vae, terms="all")
 
 # %%
 # In words: what is wrong, if anything is.
@@ -38,27 +38,27 @@ print(vae.diagnose(test))
 # %%
 # Is every component used?
 
-ActiveUnitsDisplay.from_estimator(vae, test)
+_ = ActiveUnitsDisplay.from_estimator(vae, test)
 
 # %%
 # What comes back of digits that the model has not seen? Below each pair, the
 # difference: nothing is white.
 
-ReconstructionDisplay.from_estimator(vae, test, n_rows=10)
+_ = ReconstructionDisplay.from_estimator(vae, test, n_rows=10)
 
 # %%
 # Where are the digits among the codes? Eight components do not fit on paper: here are
 # the two axes along which codes differ most.
 
-LatentSpaceDisplay.from_estimator(vae, test, digit[1200:])
+_ = LatentSpaceDisplay.from_estimator(vae, test, digit[1200:])
 
 # %%
 # What does a component do? A digit 3, while one component changes and the others stay.
 
-LatentTraversalDisplay.from_estimator(vae, test[digit[1200:] == 3][:1], span=3.0)
+_ = LatentTraversalDisplay.from_estimator(vae, test[digit[1200:] == 3][:1], span=3.0)
 
 # %%
 # Digits that never were, decoded from codes like those of training rows, beside real
 # ones.
 
-SampleDisplay.from_estimator(vae, test, density="mixture", random_state=0)
+_ = SampleDisplay.from_estimator(vae, test, density="mixture", random_state=0)

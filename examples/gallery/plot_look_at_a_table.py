@@ -23,17 +23,17 @@ vae = VAETransformer(3, max_epochs=100, random_state=0).fit(X)
 # %%
 # Wines before and after three numbers, in standard deviations of each measurement.
 
-ReconstructionDisplay.from_estimator(vae, X, n_rows=5)
+_ = ReconstructionDisplay.from_estimator(vae, X, n_rows=5)
 
 # %%
 # What each of the three numbers stands for: how measurements change along it.
 
-LatentTraversalDisplay.from_estimator(vae)
+_ = LatentTraversalDisplay.from_estimator(vae)
 
 # %%
 # Wines that never were, and real ones behind them.
 
-SampleDisplay.from_estimator(vae, X, random_state=0)
+_ = SampleDisplay.from_estimator(vae, X, random_state=0)
 
 # %%
 # A detector that knows the first grower alone looks at all wines: how strange they are,
@@ -41,4 +41,4 @@ SampleDisplay.from_estimator(vae, X, random_state=0)
 
 ae = AutoencoderTransformer(4, max_epochs=100)
 detector = AutoencoderOutlierDetector(ae, random_state=0).fit(X[grower == 0])
-AnomalyDisplay.from_estimator(detector, X)
+_ = AnomalyDisplay.from_estimator(detector, X)
