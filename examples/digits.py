@@ -6,7 +6,7 @@ The everyday question: 64 pixels are too many, how few numbers do as well? PCA, 
 autoencoder and a VAE of the same size stand before the same classifier; then a grid
 search picks the size of the code and beta. Prints a table, draws a picture.
 
-Run it with ``python examples/digits.py``; it takes about a minute on two cores.
+Run it with ``python examples/digits.py``; it takes two to four minutes on two cores.
 """
 
 # %%
