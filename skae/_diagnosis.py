@@ -240,9 +240,7 @@ def find_collapse(evidence):
 
 def find_dead_units(evidence):
     """Find that the code is wider than what it tells."""
-    if not evidence.has_code or evidence.has_collapsed:
-        return None
-    if not evidence.has_dead_units:
+    if not evidence.has_code or evidence.has_collapsed or not evidence.has_dead_units:
         return None
     n, n_active = len(evidence.is_active), evidence.is_active.sum()
     return Finding(

@@ -5,8 +5,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae._code_density import draw_codes, linear_path, spherical_path
 from skae._random import draw_seed
-from skae._sklearn import Integral, InvalidParameterError, Real
-from skae._validation import check_count
+from skae._sklearn import InvalidParameterError, Real
+from skae._validation import check_components, check_count
 
 PATHS = {"linear": linear_path, "spherical": spherical_path}
 
@@ -116,7 +116,7 @@ class GenerationMixin:
         self._check_code()
         check_count("n_steps", n_steps)
         _check_positive("span", span)
-        components = self._check_components(components)
+        components = check_components(components, self.n_components_)
         center, spread = self._kept_codes.center(), self._kept_codes.spread()
         origin = center[None] if X is None else self._encode(X)
         if len(origin) != 1:
@@ -138,20 +138,6 @@ class GenerationMixin:
                 f"architecture={self.architecture!r} has no bottleneck, and so no "
                 "codes to draw or to vary; use one with a bottleneck, such as 'conv'"
             )
-
-    def _check_components(self, components):
-        """Return the numbers of components, every one for None."""
-        if components is None:
-            return range(self.n_components_)
-        components = np.atleast_1d(components).tolist()
-        for j in components:
-            known = isinstance(j, Integral) and 0 <= j < self.n_components_
-            if isinstance(j, bool) or not known:
-                raise InvalidParameterError(
-                    f"components must be ints from 0 to {self.n_components_ - 1}, got "
-                    f"{j!r}"
-                )
-        return components
 
     def _middle_of_codes(self):
         """Return the code about which arcs go."""

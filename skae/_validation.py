@@ -206,6 +206,20 @@ def check_count(name, value):
         raise InvalidParameterError(f"{name} must be a positive int, got {value!r}")
 
 
+def check_components(components, n_components):
+    """Return the numbers of some components as a list, of every one for None."""
+    if components is None:
+        return list(range(n_components))
+    components = np.atleast_1d(components).tolist()
+    for j in components:
+        known = isinstance(j, Integral) and 0 <= j < n_components
+        if isinstance(j, bool) or not known:
+            raise InvalidParameterError(
+                f"components must be ints from 0 to {n_components - 1}, got {j!r}"
+            )
+    return components
+
+
 def check_overflow(result, X, input_name="X", names=None):
     """Return what a network made of X, or raise ValueError if it is not finite.
 

@@ -114,14 +114,18 @@ class AutoencoderNet(NeuralNet):
             self.notify("on_train_end", X=rows)
         return self.settle()
 
+    @property
+    def most_epochs(self):
+        """How many epochs there are if nothing ends training earlier."""
+        plan = self.plan
+        return plan.max_epochs if plan.n_epochs is None else plan.n_epochs
+
     def _n_epochs_to_come(self):
         """Return how many epochs there are at most, after those of a checkpoint."""
         best_weights = dict(self.callbacks_).get("best_weights")
         if best_weights is not None and best_weights.patience_.is_over:
             return 0
-        most = self.plan.n_epochs
-        most = self.plan.max_epochs if most is None else most
-        return most - len(self.history)
+        return self.most_epochs - len(self.history)
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Count steps, and evaluate the start on the validation rows."""

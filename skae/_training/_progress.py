@@ -26,7 +26,7 @@ class ProgressLine(Callback):
         if can_overwrite(sys.stdout) and now - self.last_ >= INTERVAL:
             self.last_ = now
             done = len(net.history) - self.first_
-            to_come = most_epochs(net) - len(net.history)
+            to_come = net.most_epochs - len(net.history)
             left = (now - self.start_) / done * to_come
             self._write(f"{describe(net)}  at most {left:.0f} s left")
 
@@ -42,15 +42,10 @@ class ProgressLine(Callback):
         self.width_ = len(line)
 
 
-def most_epochs(net):
-    """Return how many epochs there are if nothing ends training earlier."""
-    return net.plan.max_epochs if net.plan.n_epochs is None else net.plan.n_epochs
-
-
 def describe(net):
     """Return what the last epoch has brought."""
     row = net.history[-1]
-    text = f"epoch {len(net.history)}/{most_epochs(net)}  loss {row['train_loss']:.4g}"
+    text = f"epoch {len(net.history)}/{net.most_epochs}  loss {row['train_loss']:.4g}"
     if "valid_loss" in row:
         text += f"  validation {row['valid_loss']:.4g}"
     return text

@@ -5,8 +5,8 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from skae._sklearn import Real
+from skae._validation import check_count
 from skae.inspection._panels import make_axes, make_panels
-from skae.inspection._rows import check_drawn
 
 N_BARS = 40
 
@@ -86,7 +86,7 @@ class AnomalyDisplay:
         -------
         display : AnomalyDisplay
         """
-        check_drawn("n_features", n_features)
+        check_count("n_features", n_features)
         check_is_fitted(estimator)
         parts = None
         scores, threshold = estimator.score_samples(X), float(estimator.offset_)
@@ -131,7 +131,7 @@ class AnomalyDisplay:
         -------
         display : AnomalyDisplay
         """
-        check_drawn("n_features", n_features)
+        check_count("n_features", n_features)
         scores = check_scores(scores, "scores")
         if not isinstance(threshold, Real):
             raise ValueError(f"threshold must be a number, got {threshold!r}")

@@ -6,6 +6,7 @@ from sklearn.utils import check_array
 from sklearn.utils.multiclass import type_of_target
 
 from skae._sklearn import InvalidParameterError
+from skae._validation import check_components
 from skae.inspection._panels import make_axes, make_panels
 
 KINDS = ("auto", "scatter", "density", "pairs")
@@ -136,7 +137,7 @@ class LatentSpaceDisplay:
                 raise ValueError(
                     f"y must have the shape ({len(Z)},), an entry a row, got {y.shape}"
                 )
-        shown = choose_components(components, Z.shape[1])
+        shown = check_components(components, Z.shape[1])
         Z, names = Z[:, shown], [f"component {j}" for j in shown]
         kind = "scatter" if kind == "auto" else kind
         if Z.shape[1] > 2 and kind != "pairs":
@@ -242,18 +243,3 @@ class LatentSpaceDisplay:
             self.colorbar_ = ax.figure.colorbar(scaled, ax=ax, label=label)
         elif self._classes() is not None and self.kind != "density":
             ax.legend(*handles, loc="upper right" if handles else "best", markerscale=2)
-
-
-def choose_components(components, n_components):
-    """Return the numbers of components to show, all for None."""
-    if components is None:
-        return list(range(n_components))
-    shown = np.atleast_1d(components)
-    if (
-        shown.dtype.kind not in "iu"
-        or not ((shown >= 0) & (shown < n_components)).all()
-    ):
-        raise InvalidParameterError(
-            f"components must be ints from 0 to {n_components - 1}, got {components!r}"
-        )
-    return shown.tolist()

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skae._validation import check_components
 from skae.inspection._images import (
     as_images,
     find_image_shape,
@@ -138,20 +139,16 @@ class LatentTraversalDisplay:
                 "the rows have categories, which have no place on an axis; look at "
                 "estimator.traverse(X) as a table"
             )
-        if components is None:
-            components = range(estimator.n_components_)
         spread = names = None
         if shape is None:
-            drawn = estimator.sample(N_DRAWN, random_state=SEED)
-            spread = spread_of(as_numbers(drawn)[0])
-            names = getattr(estimator, "feature_names_in_", None)
-            if names is None:
-                names = [f"x{j}" for j in range(rows.shape[-1])]
+            drawn, names = as_numbers(estimator.sample(N_DRAWN, random_state=SEED))
+            spread = spread_of(drawn)
+            names = getattr(estimator, "feature_names_in_", names)
         else:
             as_images(rows, shape)
         return cls(
             rows,
-            components=np.atleast_1d(components).tolist(),
+            components=check_components(components, estimator.n_components_),
             values=np.linspace(-span, span, n_steps),
             image_shape=shape,
             feature_names=names,

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skae._validation import check_count
 from skae.inspection._images import (
     as_images,
     find_image_shape,
@@ -11,7 +12,7 @@ from skae.inspection._images import (
     value_range,
 )
 from skae.inspection._panels import make_axes, room_for
-from skae.inspection._rows import as_numbers, check_drawn, spread_of
+from skae.inspection._rows import as_numbers, spread_of
 
 # Standard deviations at which the colours of a table end.
 MOST_SPREADS = 3
@@ -127,7 +128,7 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
         """
-        check_drawn("n_rows", n_rows)
+        check_count("n_rows", n_rows)
         shape = find_image_shape(image_shape, estimator)
         if hasattr(estimator, "reconstruct"):
             after = estimator.reconstruct(X[:n_rows])
@@ -164,7 +165,7 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
         """
-        check_drawn("n_rows", n_rows)
+        check_count("n_rows", n_rows)
         shape = find_image_shape(image_shape)
         rows, names = as_numbers(X)
         after, _ = as_numbers(X_reconstructed, "X_reconstructed")

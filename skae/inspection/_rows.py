@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from skae._columns import as_table
-from skae._sklearn import Integral, InvalidParameterError
 
 
 def as_numbers(X, name="X"):
@@ -26,12 +25,6 @@ def as_numbers(X, name="X"):
             f"{name} must have the shape (n_samples, n_features), got {rows.shape}"
         )
     return rows, [f"x{j}" for j in range(rows.shape[1])]
-
-
-def check_drawn(name, value):
-    """Raise unless a number of things to draw is a positive int."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise InvalidParameterError(f"{name} must be a positive int, got {value!r}")
 
 
 def spread_of(X):

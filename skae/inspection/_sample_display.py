@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from skae._sklearn import InvalidParameterError
+from skae._validation import check_count
 from skae.inspection._images import (
     as_images,
     find_image_shape,
@@ -12,7 +13,7 @@ from skae.inspection._images import (
     value_range,
 )
 from skae.inspection._panels import make_axes, make_panels
-from skae.inspection._rows import as_numbers, check_drawn
+from skae.inspection._rows import as_numbers
 
 # Features that are drawn if the user has not said which.
 MOST_FEATURES = 12
@@ -124,7 +125,7 @@ class SampleDisplay:
         shape = find_image_shape(image_shape, estimator)
         if n_samples is None:
             n_samples = 40 if shape is not None else 1000
-        check_drawn("n_samples", n_samples)
+        check_count("n_samples", n_samples)
         if shape is not None:
             codes = estimator.sample_codes(
                 n_samples, random_state, density, temperature
@@ -217,13 +218,12 @@ class SampleDisplay:
         self.ax_ = make_axes(
             ax, figsize=(0.6 * n_columns * len(blocks) + 0.5, 0.6 * n_rows + 0.5)
         )
-        gap = np.full((len(pictures[0]), pictures[0].shape[1] // n_columns, 1), np.nan)
-        gap = np.broadcast_to(gap, (*gap.shape[:2], pictures[0].shape[-1]))
-        picture = pictures[0]
+        height, width, n_channels = pictures[0].shape
+        gap = np.full((height, width // n_columns, n_channels), np.nan)
         if len(pictures) == 2:
-            picture = np.concatenate([pictures[0], gap, pictures[1]], axis=1)
+            pictures.insert(1, gap)
+        picture = np.concatenate(pictures, axis=1)
         self.image_ = show_mosaic(self.ax_, picture, "gray" if cmap is None else cmap)
-        width = pictures[0].shape[1]
         ticks = [width / 2, width * 1.5 + gap.shape[1]][: len(blocks)]
         self.ax_.set_xticks(ticks, ["new", "real"][: len(blocks)])
         self.ax_.tick_params(length=0)

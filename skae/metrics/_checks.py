@@ -3,8 +3,7 @@
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-# Squares of larger values overflow float64, and with them every variance.
-LARGEST_VALUE = 1e150
+from skae._validation import LARGEST_VALUE
 
 
 def check_rows(X, name):
