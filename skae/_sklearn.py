@@ -19,6 +19,8 @@ from sklearn.utils.validation import _check_n_features as check_n_features
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _get_feature_names as get_feature_names
 
+from skae._documentation import DocumentedMixin
+
 __all__ = [
     "HasMethods",
     "Integral",
@@ -39,7 +41,7 @@ __all__ = [
 ]
 
 
-class ParameterHolder(BaseEstimator):
+class ParameterHolder(DocumentedMixin, BaseEstimator):
     """A `BaseEstimator` that reads the signature of its class once.
 
     A fit asks for parameters thirty times, which would else take milliseconds.

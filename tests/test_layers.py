@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "skae"
 # From the ground up. A file imports from its own room and from lower floors; rooms of
 # one floor do not know each other.
 FLOORS = [
-    ["_storage", "_column_dtypes"],
+    ["_storage", "_column_dtypes", "_documentation"],
     ["_sklearn", "_lazy", "_parzen", "_conformal", "_rehearsal", "_strangeness"],
     [
         "_config",

@@ -3,11 +3,12 @@
 from sklearn import model_selection
 from sklearn.utils import indexable
 
+from skae._documentation import DocumentedMixin
 from skae._sklearn import check_method_params
 from skae.model_selection._pretraining import with_networks
 
 
-class StackedSearchMixin:
+class StackedSearchMixin(DocumentedMixin):
     """Trains networks of one shape together, before candidates are evaluated.
 
     Everything else is the search's own: when it calls the `fit` of an autoencoder, that
