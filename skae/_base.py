@@ -471,8 +471,9 @@ class BaseAutoencoder(
         """Return what is wrong with the fit, if anything is, and what to change.
 
         Looked for are a posterior that has collapsed, components of the code that say
-        nothing, codes far from the prior, over- and underfitting, training that ended
-        too early, and columns that are unscaled or have heavy tails.
+        nothing, codes far from the prior, hidden layers that have died, over- and
+        underfitting, training that ended too early, and columns that are unscaled or
+        have heavy tails.
 
         Parameters
         ----------
@@ -495,11 +496,12 @@ class BaseAutoencoder(
         is_number = np.ones(numbers.shape[1], dtype=bool)
         if self.is_categorical_ is not None:
             is_number = ~self.is_categorical_
-        losses = None
+        losses, units = None, {}
         if self._kept_codes is not None:
             losses = _training.map_rows(self.module_, "reconstruction_losses", numbers)
+            units = _training.constant_units(self.module_, numbers)
         title = f"{type(self).__name__} on {len(numbers)} rows"
-        return diagnose(title, Evidence(self, X, numbers, is_number, losses))
+        return diagnose(title, Evidence(self, X, numbers, is_number, losses, units))
 
     def as_images(self, X):
         """Return rows as images.

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.datasets import (
     load_breast_cancer,
     load_diabetes,
@@ -11,8 +12,9 @@ from sklearn.datasets import (
 )
 from sklearn.exceptions import NotFittedError
 
-from skae import AutoencoderTransformer, VAETransformer
-from skae.architectures import UNet
+from skae import AutoencoderTransformer, VAETransformer, _training
+from skae._training import _inference
+from skae.architectures import MLP, Conv, UNet
 from skae.corruptions import GaussianNoise
 
 rng = np.random.RandomState(0)
@@ -23,6 +25,7 @@ WIDE = PLANE * np.r_[1000, np.ones(9)]
 SPIKE = PLANE.copy()
 SPIKE[3, 4] = 1e4
 DIGITS = load_digits().data
+DYING = MLP((64, 32), activation="relu")
 
 collapses = pytest.mark.filterwarnings("ignore:the posterior has collapsed")
 
@@ -79,6 +82,14 @@ def name_all(diagnosis):
             VAETransformer(3, early_stopping=False, max_epochs=200),
             *(NOISE, MORE_NOISE),
         ),
+        *(
+            (
+                *("dead hidden layers", "activation='gelu'"),
+                kind(8, architecture=DYING, lr=0.1, init="random", max_epochs=20),
+                *(DIGITS[:900], DIGITS[900:]),
+            )
+            for kind in (AutoencoderTransformer, VAETransformer)
+        ),
         (
             *("unscaled inputs", "scale='standard'"),
             *(AutoencoderTransformer(2, scale=None, max_epochs=30), WIDE, WIDE),
@@ -117,6 +128,44 @@ def test_digits_have_no_finding():
     text = repr(vae.diagnose(DIGITS[900:]))
     assert text == "VAETransformer on 897 rows: nothing found"
     assert not vae.diagnose(DIGITS[:900])
+
+
+@pytest.mark.parametrize(
+    ("architecture", "shape"),
+    [
+        (MLP((6, 5), activation="relu"), None),
+        (Conv((3, 5), activation="relu"), (1, 8, 8)),
+    ],
+    ids=["dense", "conv"],
+)
+@pytest.mark.parametrize("rows_at_once", [1, 7, 100])
+def test_units_that_do_the_same_for_all_rows_are_known(
+    architecture, shape, rows_at_once, monkeypatch
+):
+    monkeypatch.setattr(_inference, "MOST_ROWS", rows_at_once)
+    ae = AutoencoderTransformer(
+        2, architecture=architecture, image_shape=shape, max_epochs=1, random_state=0
+    ).fit(DIGITS[:100])
+    first, second = [
+        layer
+        for layer in ae.module_.encoder.network.hidden
+        if getattr(layer, "bias", None) is not None
+    ][:2]
+    with torch.no_grad():
+        first.bias += 5.0  # alive
+        second.bias += 5.0
+        second.bias[1:3] = -1e4  # dead: of the rows nothing gets through
+    units = _training.constant_units(ae.module_, DIGITS[:100])
+    layers = list(units.values())
+    assert layers[0].tolist() == [False] * len(first.bias)
+    assert layers[1].tolist() == [False, True, True, False, False]
+    assert not ae.module_.encoder.network.hidden[1]._forward_hooks
+    assert name_all(ae.diagnose(DIGITS[:100])) == []  # two of five are not most
+    with torch.no_grad():
+        second.bias[3] = -1e4
+    (finding,) = ae.diagnose(DIGITS[:100])
+    assert finding.name == "dead hidden layers"
+    assert "in 3 of 5" in finding.what
 
 
 def test_holes_categories_and_networks_without_a_code_are_no_obstacle():
