@@ -8,7 +8,7 @@ import datetime
 import re
 import signal
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,13 @@ from sklearn.datasets import load_wine
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, GradientNormClipping
 
-from skae import AutoencoderTransformer, VAETransformer
+from skae import AutoencoderTransformer, VAETransformer, _parameters, _validation
 from skae._modules import AutoencoderModule, VAEModule
+from skae._parameters import resolve_architecture
 from skae._sklearn import InvalidParameterError
-from skae.architectures import MLP
+from skae._validation import check_rows, refuse_empty_columns, refuse_empty_rows
+from skae.architectures import MLP, Conv, DenoisingMLP
+from skae.likelihoods import PerColumn, Poisson
 
 N_ROWS, NAMES = 40, ["a", "b", "c", "d"]
 LOSSES = ["squared_error", "absolute_error", "binary_cross_entropy"]
@@ -526,6 +529,106 @@ def test_sparse_data_is_refused_with_the_way_to_dense(cls, door, container):
 
 
 @BOTH
+def test_an_object_behind_values_that_are_missing_is_still_found(cls):
+    X = with_column(pd.Series([None, pd.NA, 1.0, "red"] * 10, dtype=object))
+    match = r"could not convert string to float: 'red' in column 'b'"
+    assert_refused(cls, "fit", X, ValueError, match)
+
+
+def test_na_among_objects_is_named_where_nothing_may_be_missing():
+    X = with_column(pd.Series([1.0, 2.0, pd.NA, 3.0] * 10, dtype=object))
+    match = r"Input X contains NaN\.\ncolumn 'b' has <NA> in row 2; .*"
+    with pytest.raises(ValueError, match=match):
+        check_rows(X, estimator=AE(), allow_nan=False)
+
+
+@pytest.mark.parametrize("chunk_cells", [1, 8, 24, 10**6])
+def test_what_is_missing_is_looked_for_in_all_chunks_of_rows(chunk_cells, monkeypatch):
+    monkeypatch.setattr(_validation, "CHUNK_CELLS", chunk_cells)
+    X = ARRAY.copy()
+    X[:, 1] = np.nan
+    X[-1, 1] = 1.0  # known at last
+    refuse_empty_columns(X, NAMES)
+    X[-1, 1] = np.nan
+    with pytest.raises(ValueError, match=r"column 'b' of X has no known .* drop the c"):
+        refuse_empty_columns(X, NAMES)
+    refuse_empty_rows(X)
+    X[31] = np.nan
+    with pytest.raises(ValueError, match="row 31 of X has no known value"):
+        refuse_empty_rows(X)
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 7, 4096])
+def test_a_fraction_among_counts_is_found_in_all_chunks_of_rows(
+    rows_at_once, monkeypatch
+):
+    monkeypatch.setattr(_parameters, "ROWS_PER_CHECK", rows_at_once)
+    X = pd.DataFrame(np.floor(np.abs(ARRAY)), columns=NAMES)
+    X.iloc[2, 0] = np.nan
+    X.iloc[31, 2] = 0.5
+    match = r"likelihood=Poisson\(\).*column 'c' has 0\.5 in row 31; use np\.round"
+    with pytest.raises(ValueError, match=match):
+        VAE(2, likelihood=Poisson()).fit(X)
+
+
+@BOTH
+def test_a_code_wider_than_the_table_is_warned_of_with_what_the_estimator_has(cls):
+    ways = "dropout, a penalty or a corruption" if cls is AE else "dropout"
+    match = rf"n_components=5 exceeds the 4 features .* or {ways} to keep it from"
+    with pytest.warns(UserWarning, match=match):
+        make(cls, n_components=5, max_epochs=1).fit(ARRAY)
+
+
+@BOTH
+@pytest.mark.parametrize("height", [1, 2, 3])
+def test_rows_of_pixels_are_images_from_two_lines_on(cls, height):
+    kind = MLP if height == 1 else Conv
+    estimator = cls(architecture="auto", image_shape=(3, height, 8))
+    assert isinstance(resolve_architecture(estimator), kind)
+    estimator.set_params(image_shape=(3, 8, height))
+    assert isinstance(resolve_architecture(estimator), kind)
+
+
+@BOTH
+def test_laws_of_columns_are_not_for_images(cls):
+    name = cls._likelihood_parameter
+    estimator = make(cls, architecture="auto", image_shape=(1, 2, 2))
+    estimator.set_params(**{name: PerColumn({1: "laplace"})})
+    match = (
+        rf"image_shape=\(1, 2, 2\) is for images, .* has {name}=PerColumn\(\.\.\.\); "
+    )
+    with pytest.raises(ValueError, match=match):
+        estimator.fit(ARRAY)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "match"),
+    [
+        ({"ordered": True}, "columns with categories; use ordered=False, or encode"),
+        ({"image_shape": (1, 2, 2)}, "has columns with categories; leave image_shape"),
+        (
+            {"n_components": None, "architecture": DenoisingMLP()},
+            r"architecture=DenoisingMLP\(\) is for images, .*; leave architecture",
+        ),
+    ],
+)
+def test_categories_are_refused_where_numbers_are_needed(parameters, match):
+    X = with_column(pd.Categorical(["red", "blue"] * 20))
+    with pytest.raises(ValueError, match=match):
+        AE(**{"n_components": 2} | parameters).fit(X)
+
+
+@pytest.mark.parametrize(
+    "name", ["batch_size", "shuffle", "sampler", "batch_sampler", "drop_last"]
+)
+def test_a_loader_that_makes_batches_of_its_own_is_refused_by_name(name):
+    loader = partial(torch.utils.data.DataLoader, timeout=0, **{name: 1})
+    match = rf"data_loader=.* sets \['{name}'\], but .*; leave them out and use its"
+    with pytest.raises(ValueError, match=match):
+        AE(2, data_loader=loader).fit(ARRAY)
+
+
+@BOTH
 @SOME_DOORS
 @pytest.mark.parametrize(
     ("values", "dtype"),
@@ -552,10 +655,16 @@ def test_dates_and_categories_are_refused_with_column_and_dtype(
 @pytest.mark.parametrize(
     ("column", "dtype"),
     [
-        (pl.date(2020, 1, 1), "Date"),
-        (pl.datetime(2020, 1, 1), "Datetime"),
-        (pl.lit("red").cast(pl.Categorical), "Categorical"),
-        (pl.lit("red").cast(pl.Enum(["red"])), "Enum"),
+        (pl.date(2020, 1, 1), "Date.* or as a number of days"),
+        (pl.datetime(2020, 1, 1), "Datetime.* or as a number of days"),
+        (
+            pl.lit("red").cast(pl.Categorical),
+            "Categorical.* or fit with it among the categorical_features",
+        ),
+        (
+            pl.lit("red").cast(pl.Enum(["red"])),
+            "Enum.* or fit with it among the categorical_features",
+        ),
     ],
     ids=["date", "datetime", "categorical", "enum"],
 )
@@ -563,7 +672,7 @@ def test_polars_dates_and_categories_are_refused_with_column_and_dtype(
     cls, column, dtype
 ):
     X = pl.DataFrame(ARRAY, schema=NAMES).with_columns(b=column)
-    match = rf"column 'b' of X has dtype {dtype}.*expected numbers; encode"
+    match = rf"column 'b' of X has dtype {dtype}"
     assert_refused(cls, "fit", X, ValueError, match, categorical_features=None)
 
 

@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.special
 import scipy.stats
@@ -10,9 +11,11 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
+from skae import VAETransformer
 from skae._modules import Layout, column_statistics
 from skae._modules._autoencoder import AutoencoderModule
 from skae._modules._vae import VAEModule
+from skae._parameters import resolve_likelihood
 from skae._random import Rng
 from skae._training._dense import DenseStep, is_dense
 from skae._training._flat import FlatParameters
@@ -289,3 +292,31 @@ def test_per_column_is_cloned_with_its_laws():
     assert copied is not laws
     assert repr(copied) == repr(laws)
     assert copied.get_params()["rest__scale"] == 2.0
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "laplace"])
+def test_every_column_of_a_table_has_a_scale_of_its_own(likelihood):
+    rng = np.random.RandomState(0)
+    z = rng.randn(600)
+    noise = rng.standard_normal((600, 3)) * [0.05, 0.4, 1.0]
+    table = pd.DataFrame(z[:, None] + noise, columns=["exact", "rough", "loose"])
+    table["sign"] = pd.Categorical(np.where(z > 0, "plus", "minus"))
+    vae = VAETransformer(1, likelihood=likelihood, max_epochs=30, random_state=0)
+    numbers, categories = resolve_likelihood(vae.fit(table), vae._columns).parts
+    assert isinstance(numbers.law, ColumnScales)
+    assert isinstance(categories.law, Bernoulli)
+    scales = vae.module_.likelihood_parameters["part0_log_scales"].detach().exp()
+    per_deviation = {"gaussian": 1.0, "laplace": np.sqrt(0.5)}[likelihood]
+    deviations = (scales * vae.module_.scaler.scale[:3] / per_deviation).numpy()
+    assert 2 * deviations[0] < deviations[2]
+    assert deviations[1] < deviations[2]
+    np.testing.assert_allclose(deviations[2], noise[:, 2].std(), rtol=0.2)
+
+
+def test_a_scale_that_is_given_is_that_of_all_columns():
+    table = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [3.0, 5.0, 4.0], "c": list("xyx")})
+    table["c"] = table["c"].astype("category")
+    vae = VAETransformer(1, likelihood=Gaussian(scale=0.5), max_epochs=1).fit(table)
+    law = resolve_likelihood(vae, vae._columns).parts[0].law
+    assert isinstance(law, Gaussian)
+    assert law.scale == 0.5

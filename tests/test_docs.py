@@ -31,6 +31,7 @@ def load(path):
 
 
 public_api = load(DOCS / "public_api.py")
+refresh = load(DOCS / "refresh.py")
 IGNORED = load(DOCS / "conftest.py").collect_ignore_glob
 
 
@@ -156,6 +157,38 @@ def names_without_an_example():
 
 def test_every_public_name_is_in_an_example():
     assert names_without_an_example() == []
+
+
+def test_what_scripts_print_is_put_where_their_commands_are():
+    page = (
+        "Text\n\n<!-- python a.py --all -->\nold\n<!-- end -->\n\nmore\n"
+        "<!-- python b.py -->\n```\nolder\n```\n<!-- end -->\n"
+    )
+    new = refresh.refreshed(page, "printed by {}\n\n".format)
+    assert new == (
+        "Text\n\n<!-- python a.py --all -->\n\nprinted by a.py --all\n\n<!-- end -->\n"
+        "\nmore\n<!-- python b.py -->\n```\nprinted by b.py\n```\n<!-- end -->\n"
+    )
+    assert refresh.refreshed(new, "printed by {}\n\n".format) == new
+    assert refresh.refreshed(page, str.upper, only="c.py") == page
+
+
+def test_a_page_is_left_alone_if_a_script_fails(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    text = "<!-- python -c 'raise SystemExit(3)' -->\nold\n<!-- end -->\n"
+    page.write_text(text)
+    monkeypatch.setattr(sys, "argv", ["refresh.py", str(page)])
+    with pytest.raises(subprocess.CalledProcessError):
+        refresh.main()
+    assert page.read_text() == text
+
+
+def test_what_stands_behind_a_command_is_a_script_that_is_there():
+    texts = [page.read_text() for page in PAGES]
+    commands = [command for text in texts for command in refresh.commands(text)]
+    assert len(commands) == sum(text.count("<!-- end -->") for text in texts) > 3
+    for command in commands:
+        assert (ROOT / command.split()[0]).is_file()
 
 
 def blocks_of_others():

@@ -222,10 +222,3 @@ def test_rows_are_never_written_to(estimator, gathered):
     X = X_WINE.copy()
     estimator(**SMALL).fit(X).reconstruct(X)
     np.testing.assert_array_equal(X, X_WINE)
-
-
-def test_a_loader_that_makes_batches_of_its_own_is_refused_with_a_way_out():
-    ae = AutoencoderTransformer(2, data_loader=partial(DataLoader, batch_size=4))
-    with pytest.raises(ValueError, match=r"data_loader.*\['batch_size'\].*leave them"):
-        ae.fit(load_wine().data)
-    assert not hasattr(ae, "net_")

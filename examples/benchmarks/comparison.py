@@ -1,6 +1,6 @@
 """What holds of autoencoders for scikit-learn, here and elsewhere; and codes of digits.
 
-    python examples/benchmarks/comparison.py [--quick]
+    python examples/benchmarks/comparison.py [--only contracts] [--quick]
 
 Two tables, in Markdown. The first puts one question a line to every estimator, at its
 defaults but for the size of the code: each "yes" is a call that went well and an answer
@@ -284,7 +284,8 @@ def compare_contracts(names, questions):
             cell, reason = question(ask_it, contender, table)
             answers.setdefault(ask_it.__doc__, {})[name] = cell
             if reason:
-                reasons.setdefault(reason, []).append((name, ask_it.__doc__))
+                asked = ask_it.__doc__.partition(",")[0]
+                reasons.setdefault(reason, []).append((name, asked))
     return pd.DataFrame.from_dict(answers, orient="index"), reasons
 
 
@@ -480,32 +481,53 @@ def print_table(table, corner=""):
     print()
 
 
+def print_contracts(quick):
+    """Print what holds of whom, and the errors behind the "no"."""
+    names, absent = installed(CONTENDERS)
+    print_versions(CONTENDERS[name].distribution for name in names)
+    questions = [is_cloned, goes_back, repeats_an_answer] if quick else QUESTIONS
+    table, reasons = compare_contracts(names, questions)
+    print_table(table.rename(columns=lambda name: f"`{name}`"))
+    for reason, cases in reasons.items():
+        where = "; ".join(f"{name}, {asked}" for name, asked in cases)
+        print(f"- {where}: {reason}")
+    print_absent(absent)
+
+
+def print_codes(quick):
+    """Print what codes of digits are worth."""
+    table, absent = compare_codes(quick)
+    print_versions(CODES[name][0] for name in table.index)
+    print_table(table)
+    print_absent(absent)
+
+
+def print_versions(distributions):
+    """Print the versions of those that take part."""
+    names = sorted({*distributions, "torch"})
+    print(", ".join(f"{name} {version(name)}" for name in names), "\n")
+
+
+def print_absent(distributions):
+    """Print who could not take part."""
+    for name in distributions:
+        print(f"\nNot installed: {name}")
+
+
+PARTS = {"contracts": print_contracts, "digits": print_codes}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", choices=PARTS, help="one of the tables")
     parser.add_argument(
         "--quick", action="store_true", help="some questions, one fold, few epochs"
     )
-    quick = parser.parse_args().quick
-    names, absent = installed(CONTENDERS)
-    versions = {CONTENDERS[name].distribution for name in names} | {"torch"}
-    print(", ".join(f"{name} {version(name)}" for name in sorted(versions)), "\n")
-
-    questions = [is_cloned, goes_back, repeats_an_answer] if quick else QUESTIONS
-    table, reasons = compare_contracts(names, questions)
-    print("## What holds\n")
-    print_table(table.rename(columns=lambda name: f"`{name}`"))
-    for reason, cases in reasons.items():
-        by_name = {}
-        for name, asked in cases:
-            by_name.setdefault(name, []).append(asked.partition(",")[0])
-        where = "; ".join(f"{name} ({', '.join(a)})" for name, a in by_name.items())
-        print(f"- {where}: {reason}")
-
-    table, absent_too = compare_codes(quick)
-    print(f"\n## Digits, {N_COMPONENTS} components\n")
-    print_table(table)
-    for name in sorted({*absent, *absent_too}):
-        print(f"Not installed: {name}")
+    arguments = parser.parse_args()
+    for name, print_part in PARTS.items():
+        if arguments.only in (None, name):
+            print_part(arguments.quick)
+            print()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,90 @@
+"""Run the scripts whose output a page shows, and put in what they print.
+
+    python docs/refresh.py docs/comparison.md [--only digits]
+
+What a script has printed stands on the page between two comments, the first of which
+has the command:
+
+    <!-- python examples/benchmarks/comparison.py --only digits -->
+    ...
+    <!-- end -->
+
+A page is written when all its commands have ended well, so it is never half new.
+"""
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(
+    r"^<!-- python (?P<command>.*?) -->\n(?P<fence>```\w*\n)?.*?^<!-- end -->$",
+    re.M | re.S,
+)
+
+
+def commands(text):
+    """Return the commands of a page, without the `python` that each begins with."""
+    return [block["command"] for block in BLOCK.finditer(text)]
+
+
+def refreshed(text, run, only=""):
+    """Return a page with the output of its commands.
+
+    Parameters
+    ----------
+    text : str
+        The page.
+    run : callable
+        From a command to what it prints.
+    only : str, default=""
+        Commands without it stay as they are.
+
+    Returns
+    -------
+    text : str
+        A block that was in a fence is in it again.
+    """
+
+    def replace(block):
+        if only not in block["command"]:
+            return block[0]
+        before, after = (block["fence"], "```") if block["fence"] else ("\n", "")
+        output = f"{before}{run(block['command']).strip()}\n{after}"
+        return f"<!-- python {block['command']} -->\n{output}\n<!-- end -->"
+
+    return BLOCK.sub(replace, text)
+
+
+def run(command):
+    """Return what a command prints; what it says of its progress goes through."""
+    print(f"python {command}", file=sys.stderr)
+    done = subprocess.run(
+        [sys.executable, *shlex.split(command)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def main():
+    """Refresh the pages that are named."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("pages", nargs="+", type=Path)
+    parser.add_argument(
+        "--only", default="", help="run commands that have this in them"
+    )
+    arguments = parser.parse_args()
+    for page in arguments.pages:
+        page.write_text(refreshed(page.read_text(), run, arguments.only))
+
+
+if __name__ == "__main__":
+    main()
