@@ -176,6 +176,7 @@ def test_the_quick_example_of_pytorch_has_a_loop_beside_it():
     assert float(curve[-1]["loop of PyTorch"]) == one["loop of PyTorch"]
 
 
+@pytest.mark.slow
 def test_the_quick_bound_is_below_that_of_a_coin_for_every_size_of_code():
     bounds = figures_of(quick_report("aevb.py"), "-ELBO")
     assert list(bounds) == ["components: 3", "components: 20"]
@@ -217,6 +218,7 @@ def test_quick_classifiers_of_codes_err_less_the_more_labels_there_are(
         assert more < few < 50  # 90 by chance
 
 
+@pytest.mark.slow
 def test_the_quick_ordered_code_is_beside_pca_of_every_size():
     lines = quick_output("ordered.py").splitlines()
     rows = [line.removeprefix("digits").split() for line in lines[2:5]]
@@ -556,6 +558,7 @@ def test_shares_of_clean_rows_are_near_what_was_asked_for(literature, monkeypatc
     assert not np.isnan(few[1:]).any()
 
 
+@pytest.mark.slow
 def test_the_quick_count_of_false_discoveries_has_every_rate():
     (lines,) = quick_report("anomaly_discoveries.py").values()
     assert [line["asked"] for line in lines] == 2 * ["0.05", "0.1", "0.2"]
@@ -632,6 +635,7 @@ def test_the_quick_protocol_of_imputation_has_every_imputer():
     assert errors[1] == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.slow
 def test_the_quick_comparison_of_mixed_tables_has_every_imputer():
     output = quick_output("imputation_mixed.py")
     means, columns = output.split("\n\n")[-2:]
@@ -726,6 +730,7 @@ def test_the_quick_comparison_of_census_tables_runs_both_parts():
 # -- searches --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_quick_searches_come_out_the_same_together_and_one_by_one():
     tables = quick_report("search.py", "--sections", "small", "stacks")
     errors = {row[""]: row["error"] for row in tables["small"]}

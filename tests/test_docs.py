@@ -191,6 +191,14 @@ def test_what_stands_behind_a_command_is_a_script_that_is_there():
         assert (ROOT / command.split()[0]).is_file()
 
 
+def test_the_comparison_of_the_readme_is_that_of_its_page():
+    _, _, section = (ROOT / "README.md").read_text().partition("## Beside other")
+    section, _, _ = section.partition("\n## ")
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    assert len(rows) > 20
+    assert set(rows) <= set((DOCS / "comparison.md").read_text().splitlines())
+
+
 def blocks_of_others():
     """Return the code in the page on other libraries that needs these."""
     blocks = FENCE.findall((DOCS / "coming_from.md").read_text())

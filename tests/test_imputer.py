@@ -648,19 +648,19 @@ def test_more_members_are_nearer_to_what_was_hidden():
     estimator = AutoencoderTransformer(
         3,
         corruption=Masking(0.3, fill="missing"),
-        max_epochs=100,
+        max_epochs=40,
         early_stopping=False,
     )
     rmse = {}
-    for n_members in (1, 5):
+    for n_members in (1, 4):
         imputer = AutoencoderImputer(estimator, n_members=n_members)
         filled = [
             clone(imputer).set_params(random_state=seed).fit_transform(X_HOLES)
-            for seed in range(4)
+            for seed in range(3)
         ]
         off = (np.stack(filled) - X) / X.std(axis=0)
         rmse[n_members] = np.sqrt(np.square(off[:, HOLES]).mean())
-    assert rmse[5] < rmse[1]
+    assert rmse[4] < rmse[1]
 
 
 def test_rounds_of_members_are_rounds_of_their_mean():

@@ -50,10 +50,11 @@ class AnomalyDisplay:
     --------
     >>> import matplotlib.pyplot as plt
     >>> from sklearn.datasets import load_wine
-    >>> from skae import AutoencoderOutlierDetector
+    >>> from skae import AutoencoderOutlierDetector, AutoencoderTransformer
     >>> from skae.inspection import AnomalyDisplay
     >>> X, y = load_wine(return_X_y=True, as_frame=True)
-    >>> detector = AutoencoderOutlierDetector(cv=2, random_state=0).fit(X[y == 0])
+    >>> ae = AutoencoderTransformer(4, max_epochs=20)
+    >>> detector = AutoencoderOutlierDetector(ae, random_state=0).fit(X[y == 0])
     >>> display = AnomalyDisplay.from_estimator(detector, X[y != 0], n_features=5)
     >>> len(display.bars_)
     5

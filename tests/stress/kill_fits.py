@@ -126,6 +126,8 @@ def interrupted_fits(model, X, n_interrupts, rng):
     seconds = time.perf_counter() - begin
 
     def fit(file):
+        # a shell's background jobs, and so their children, are deaf to SIGINT
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             file.write(b"ready")
             file.flush()
