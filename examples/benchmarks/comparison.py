@@ -76,17 +76,15 @@ class Contender(NamedTuple):
 
 
 CONTENDERS = {
-    "AutoencoderTransformer": Contender(
-        "skae", AutoencoderTransformer, {"n_components": [2, 4]}
-    ),
-    "VAETransformer": Contender(
+    "skae AE": Contender("skae", AutoencoderTransformer, {"n_components": [2, 4]}),
+    "skae VAE": Contender(
         "skae", VAETransformer, {"n_components": [2, 4]}, beta="beta"
     ),
     "ENCDR": Contender("encdr", make_encdr, {"latent_dim": [2, 4]}),
     "VENCDR": Contender(
         "encdr", make_variational_encdr, {"latent_dim": [2, 4]}, beta="beta"
     ),
-    "PyOD AutoEncoder": Contender(
+    "PyOD AE": Contender(
         *("pyod", make_pyod, {"hidden_neuron_list": [[8, 2], [8, 4]]}),
         answer="decision_function",
     ),
@@ -128,7 +126,7 @@ def is_cloned(contender, table):
 
 
 def stands_in_a_pipeline(contender, table):
-    """codes before a classifier in a `Pipeline`, labels are words"""
+    """a step before a classifier in a `Pipeline`, labels are words"""
     words = table.words
     pipeline = make_pipeline(contender.make(random_state=0), LogisticRegression())
     return set(pipeline.fit(table.X, words).predict(table.X)) <= set(words)
@@ -145,7 +143,7 @@ def is_searched(contender, table):
 
 
 def has_names(contender, table):
-    """`set_output(transform="pandas")`"""
+    """a DataFrame back, by `set_output`"""
     estimator = contender.make(random_state=0).set_output(transform="pandas")
     return isinstance(estimator.fit_transform(table.X), pd.DataFrame)
 
@@ -491,7 +489,7 @@ def print_contracts(quick):
     print_versions(CONTENDERS[name].distribution for name in names)
     questions = [is_cloned, goes_back, repeats_an_answer] if quick else QUESTIONS
     table, reasons = compare_contracts(names, questions)
-    print_table(table.rename(columns=lambda name: f"`{name}`"))
+    print_table(table)
     for asked, errors in reasons.items():
         print(f"- {asked}")
         for reason, who in errors.items():
