@@ -26,6 +26,8 @@ BLOCK = re.compile(
     re.M | re.S,
 )
 
+HEADING = re.compile(r"^#+(?= )", re.M)
+
 
 def commands(text):
     """Return the commands of a page, without the `python` that each begins with."""
@@ -34,6 +36,8 @@ def commands(text):
 
 def refreshed(text, run, only=""):
     """Return a page with the output of its commands.
+
+    Headings of the output go below the heading on the page.
 
     Parameters
     ----------
@@ -54,10 +58,23 @@ def refreshed(text, run, only=""):
         if only not in block["command"]:
             return block[0]
         before, after = (block["fence"], "```") if block["fence"] else ("\n", "")
-        output = f"{before}{run(block['command']).strip()}\n{after}"
+        output = run(block["command"]).strip()
+        if not block["fence"]:
+            output = below(text[: block.start()], output)
+        output = f"{before}{output}\n{after}"
         return f"<!-- python {block['command']} -->\n{output}\n<!-- end -->"
 
     return BLOCK.sub(replace, text)
+
+
+def below(page, output):
+    """Return markdown whose highest headings are one level below a page's last."""
+    levels = [len(marks) for marks in HEADING.findall(output)]
+    if not levels:
+        return output
+    above = [len(marks) for marks in HEADING.findall(page)]
+    more = (above[-1] if above else 0) + 1 - min(levels)
+    return HEADING.sub(lambda marks: "#" * (len(marks[0]) + more), output)
 
 
 def run(command):

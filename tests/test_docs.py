@@ -173,6 +173,13 @@ def test_what_scripts_print_is_put_where_their_commands_are():
     assert refresh.refreshed(page, str.upper, only="c.py") == page
 
 
+def test_headings_that_scripts_print_are_below_those_of_the_page():
+    page = "# Title\n## Part\n<!-- python a.py -->\n<!-- end -->\n# Next\n"
+    new = refresh.refreshed(page, lambda command: "# One\n\n#no\n## Two\n# Three")
+    middle = "### One\n\n#no\n#### Two\n### Three"
+    assert new == page.replace(" -->\n<!-- end", f" -->\n\n{middle}\n\n<!-- end")
+
+
 def test_a_page_is_left_alone_if_a_script_fails(tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     text = "<!-- python -c 'raise SystemExit(3)' -->\nold\n<!-- end -->\n"

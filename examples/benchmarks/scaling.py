@@ -1,6 +1,7 @@
 """Which scaling suits which columns, and how often `scale="auto"` picks it.
 
     python examples/benchmarks/scaling.py            # all sets, 3 splits: a minute
+    python examples/benchmarks/scaling.py --only rules
     python examples/benchmarks/scaling.py --quick    # scikit-learn's sets, 1 split
 
 Tables and images are read from the folder named by the environment variable
@@ -372,29 +373,40 @@ def print_summary(results):
     )
 
 
+def print_growths(results):
+    """Print how the measures of the rule change with the number of rows of MNIST."""
+    for result in results:
+        if result.dataset.name == "mnist":
+            print_growth(result.dataset)
+
+
+PARTS = {
+    "sets": print_sets,
+    "kinds": print_kinds,
+    "rules": print_rules,
+    "growth": print_growths,
+    "summary": print_summary,
+}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="scikit-learn's sets only")
-    quick = parser.parse_args().quick
+    parser.add_argument("--only", choices=PARTS, help="one of the tables")
+    arguments = parser.parse_args()
     sets, folder = list(bundled_sets()), data_folder()
-    if folder.is_dir() and not quick:
+    if folder.is_dir() and not arguments.quick:
         sets += folder_sets(folder)
     results = []
     for dataset in sets:
-        measured = [measure(dataset, seed) for seed in range(1 if quick else 3)]
+        n_splits = 1 if arguments.quick else 3
+        measured = [measure(dataset, seed) for seed in range(n_splits)]
         values = np.mean(measured, axis=0)  # (measure, scaling)
         results.append(Result(dataset, ask_rules(dataset.X), *values))
-    print_sets(results)
-    print()
-    print_kinds(results)
-    print()
-    print_rules(results)
-    print()
-    for dataset in sets:
-        if dataset.name == "mnist":
-            print_growth(dataset)
+    for name, print_part in PARTS.items():
+        if arguments.only in (None, name):
+            print_part(results)
             print()
-    print_summary(results)
 
 
 if __name__ == "__main__":
