@@ -58,7 +58,7 @@ def refreshed(text, run, only=""):
         if only not in block["command"]:
             return block[0]
         before, after = (block["fence"], "```") if block["fence"] else ("\n", "")
-        output = run(block["command"]).strip()
+        output = run(block["command"]).strip("\n").rstrip()
         if not block["fence"]:
             output = below(text[: block.start()], output)
         output = f"{before}{output}\n{after}"
