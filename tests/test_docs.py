@@ -164,12 +164,12 @@ def test_what_scripts_print_is_put_where_their_commands_are():
         "Text\n\n<!-- python a.py --all -->\nold\n<!-- end -->\n\nmore\n"
         "<!-- python b.py -->\n```\nolder\n```\n<!-- end -->\n"
     )
-    new = refresh.refreshed(page, "  printed by {}\n\n".format)
+    new = refresh.refreshed(page, " printed by {}\n\n".format)
     assert new == (
-        "Text\n\n<!-- python a.py --all -->\n\n  printed by a.py --all\n\n<!-- end -->\n"
-        "\nmore\n<!-- python b.py -->\n```\n  printed by b.py\n```\n<!-- end -->\n"
+        "Text\n\n<!-- python a.py --all -->\n\n printed by a.py --all\n\n<!-- end -->\n"
+        "\nmore\n<!-- python b.py -->\n```\n printed by b.py\n```\n<!-- end -->\n"
     )
-    assert refresh.refreshed(new, "  printed by {}\n\n".format) == new
+    assert refresh.refreshed(new, " printed by {}\n\n".format) == new
     assert refresh.refreshed(page, str.upper, only="c.py") == page
 
 
