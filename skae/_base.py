@@ -498,8 +498,7 @@ class BaseAutoencoder(
             is_number = ~self.is_categorical_
         losses, units = None, {}
         if self._kept_codes is not None:
-            losses = _training.map_rows(self.module_, "reconstruction_losses", numbers)
-            units = _training.constant_units(self.module_, numbers)
+            losses, units = _training.losses_and_constant_units(self.module_, numbers)
         title = f"{type(self).__name__} on {len(numbers)} rows"
         return diagnose(title, Evidence(self, X, numbers, is_number, losses, units))
 

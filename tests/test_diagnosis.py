@@ -155,7 +155,7 @@ def test_units_that_do_the_same_for_all_rows_are_known(
         first.bias += 5.0  # alive
         second.bias += 5.0
         second.bias[1:3] = -1e4  # dead: of the rows nothing gets through
-    units = _training.constant_units(ae.module_, DIGITS[:100])
+    _, units = _training.losses_and_constant_units(ae.module_, DIGITS[:100])
     layers = list(units.values())
     assert layers[0].tolist() == [False] * len(first.bias)
     assert layers[1].tolist() == [False, True, True, False, False]

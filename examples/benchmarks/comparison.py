@@ -26,7 +26,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from estimator_checks import count_checks, quiet
+from estimator_checks import (
+    count_checks,
+    make_encdr,
+    make_pyod_autoencoder,
+    make_pyod_vae,
+    quiet,
+)
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA
@@ -35,34 +41,17 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from speed_report import table_text
 
 from skae import AutoencoderTransformer, VAETransformer
 
 # -- the estimators --------------------------------------------------------------------
 
 
-def make_encdr(**parameters):
-    from encdr import ENCDR
-
-    return ENCDR(**parameters)
-
-
 def make_variational_encdr(**parameters):
     from encdr.encdr import VENCDR
 
     return VENCDR(**parameters)
-
-
-def make_pyod(**parameters):
-    from pyod.models.auto_encoder import AutoEncoder
-
-    return AutoEncoder(**parameters)
-
-
-def make_variational_pyod(**parameters):
-    from pyod.models.vae import VAE
-
-    return VAE(**parameters)
 
 
 class Contender(NamedTuple):
@@ -85,11 +74,11 @@ CONTENDERS = {
         "encdr", make_variational_encdr, {"latent_dim": [2, 4]}, beta="beta"
     ),
     "PyOD AE": Contender(
-        *("pyod", make_pyod, {"hidden_neuron_list": [[8, 2], [8, 4]]}),
+        *("pyod", make_pyod_autoencoder, {"hidden_neuron_list": [[8, 2], [8, 4]]}),
         answer="decision_function",
     ),
     "PyOD VAE": Contender(
-        *("pyod", make_variational_pyod, {"latent_dim": [2, 4]}),
+        *("pyod", make_pyod_vae, {"latent_dim": [2, 4]}),
         answer="decision_function",
         beta="beta",
     ),
@@ -474,13 +463,9 @@ def installed(names):
     return found, sorted(absent)
 
 
-def print_table(table, corner=""):
+def print_table(table):
     """Print a table in Markdown."""
-    print("|".join(["", f" {corner} ", *(f" {c} " for c in table), ""]))
-    print("|" + " --- |" * (table.shape[1] + 1))
-    for name, row in zip(table.index, table.to_numpy(), strict=True):
-        print("|".join(["", f" {name} ", *(f" {cell} " for cell in row), ""]))
-    print()
+    print(table_text(["", *table], table.reset_index().to_numpy()), "\n")
 
 
 def print_contracts(quick):

@@ -84,10 +84,10 @@ def make_generous_skorch():
     )
 
 
-def make_encdr():
+def make_encdr(**parameters):
     from encdr import ENCDR
 
-    return ENCDR()
+    return ENCDR(**parameters)
 
 
 def make_generous_encdr():

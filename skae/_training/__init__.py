@@ -26,6 +26,6 @@ __getattr__, __dir__, __all__ = lazy_names(
             "record_of",
             "restore_net",
         ],
-        "_units": ["constant_units"],
+        "_units": ["losses_and_constant_units"],
     },
 )

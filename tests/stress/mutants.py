@@ -145,6 +145,13 @@ def uses_polars(item):
     return "polars" in item.nodeid or "pl." in code or "polars" in code
 
 
+def each_run(items):
+    """Run tests, and yield each when it has ended."""
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        yield item
+
+
 def record_reached(session, items, path):
     """Run all tests without a mutant; write what they reach, and how long."""
     from mutmut.mutation import trampoline
@@ -152,13 +159,13 @@ def record_reached(session, items, path):
     hits, reached, seconds = set(), {}, {}
     trampoline.record_trampoline_hit = lambda name, caller=None: hits.add(name)
     os.environ["MUTANT_UNDER_TEST"] = "stats"
-    for item, following in zip(items, [*items[1:], None], strict=True):
-        hits.clear()
-        start = time.perf_counter()
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        seconds[item.nodeid] = time.perf_counter() - start
+    start = time.perf_counter()
+    for item in each_run(items):
+        end = time.perf_counter()
+        seconds[item.nodeid], start = end - start, end
         for name in hits:
             reached.setdefault(name, []).append(item.nodeid)
+        hits.clear()
     path.write_text(json.dumps([reached, seconds]))
     return min(session.testsfailed, 1)
 
@@ -166,11 +173,7 @@ def record_reached(session, items, path):
 def face(session, items, name):
     """Return 1 if a test fails with a mutant, else 0."""
     os.environ["MUTANT_UNDER_TEST"] = name
-    for item, following in zip(items, [*items[1:], None], strict=True):
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        if session.testsfailed:
-            return 1
-    return 0
+    return int(any(session.testsfailed for _ in each_run(items)))
 
 
 def main():
