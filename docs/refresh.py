@@ -1,6 +1,7 @@
 """Run the scripts whose output a page shows, and put in what they print.
 
     python docs/refresh.py docs/comparison.md [--only digits]
+    python docs/refresh.py docs/comparison.md --only digits --printed digits.md
 
 What a script has printed stands on the page between two comments, the first of which
 has the command:
@@ -9,7 +10,8 @@ has the command:
     ...
     <!-- end -->
 
-A page is written when all its commands have ended well, so it is never half new.
+A page is written when all its commands have ended well, so it is never half new. What
+takes hours may have run before: `--printed` is a file of what one command has printed.
 """
 
 import argparse
@@ -98,9 +100,21 @@ def main():
     parser.add_argument(
         "--only", default="", help="run commands that have this in them"
     )
+    parser.add_argument("--printed", type=Path, help="what the command has printed")
     arguments = parser.parse_args()
-    for page in arguments.pages:
-        page.write_text(refreshed(page.read_text(), run, arguments.only))
+    pages = {page: page.read_text() for page in arguments.pages}
+    output_of = run
+    if arguments.printed:
+        every = [c for text in pages.values() for c in commands(text)]
+        chosen = [command for command in every if arguments.only in command]
+        if len(chosen) != 1:
+            parser.error(f"--printed is of one command; --only leaves {chosen}")
+        printed = arguments.printed.read_text()
+        if not printed.strip():
+            parser.error(f"{arguments.printed} is empty: did the command end?")
+        output_of = {chosen[0]: printed}.__getitem__
+    for page, text in pages.items():
+        page.write_text(refreshed(text, output_of, arguments.only))
 
 
 if __name__ == "__main__":

@@ -626,28 +626,26 @@ def test_the_quick_comparison_of_imputers_runs_them_all():
 
 @pytest.mark.slow
 def test_the_quick_protocol_of_imputation_has_every_imputer():
-    output = quick_output("imputation_protocols.py")
-    *_, header, ours, mean, neighbours, iterative, trees = output.splitlines()
-    assert header.split() == ["MSE", "deviation", "seconds"]
-    lines = [ours, mean, neighbours, iterative, trees]
-    errors = [float(line.split()[-3]) for line in lines]
-    assert errors[0] < min(errors[1:])
-    assert errors[1] == pytest.approx(1, abs=0.05)
+    (lines,) = quick_report("imputation_protocols.py").values()
+    errors = {line["imputer"]: float(line["MSE"]) for line in lines}
+    assert len(errors) == 5
+    assert errors["AutoencoderImputer"] == min(errors.values())
+    assert errors["mean"] == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.slow
 def test_the_quick_comparison_of_mixed_tables_has_every_imputer():
-    output = quick_output("imputation_mixed.py")
-    means, columns = output.split("\n\n")[-2:]
-    lines = [line.split("|")[1:4] for line in means.splitlines()[2:]]
+    means, columns = quick_report("imputation_mixed.py").values()
+    figures = "RMSE of numbers", "errors of categories"
     errors = {
-        name.strip(): [float(c.split()[0]) for c in cells] for name, *cells in lines
+        line["imputer"]: [float(line[figure].split()[0]) for figure in figures]
+        for line in means
     }
     assert len(errors) == 5
     ours, simple = errors["AutoencoderImputer"], errors["mean and mode"]
     assert ours[0] < 0.8 * simple[0]
     assert ours[1] < 0.8 * simple[1]
-    assert columns.count("categories") == 3
+    assert sum("categories" in line["column"] for line in columns) == 3
 
 
 def test_forests_that_fill_in_turn_find_what_columns_tell_of_each_other(literature):
@@ -717,13 +715,12 @@ def test_protocols_of_anomalies_split_rows_as_described(literature):
 
 @pytest.mark.slow
 def test_the_quick_comparison_of_census_tables_runs_both_parts():
-    lines = [line.split() for line in quick_output("census.py").splitlines()]
-    codes = next(line for line in lines if line[:2] == ["codes,", "linear"])
-    assert codes[2] == "2.0"  # of 25 columns
+    tables = quick_report("census.py")
+    codes = {row[""]: row["columns"] for row in tables["Codes for a linear classifier"]}
+    assert codes["codes, linear"] == "2 ± 0"  # of 25 columns
+    apart = [float(row["told apart"].split()[0]) for row in tables["Synthetic rows"]]
     # of the model with all numbers, and of that with categories, for each density
-    numbers, categories = np.array([float(line[-3]) for line in lines[-6:]]).reshape(
-        2, 3
-    )
+    numbers, categories = np.reshape(apart, (2, 3))
     assert categories.mean() < numbers.mean() - 0.1
 
 

@@ -190,6 +190,27 @@ def test_a_page_is_left_alone_if_a_script_fails(tmp_path, monkeypatch):
     assert page.read_text() == text
 
 
+def test_what_a_command_printed_before_is_put_in_without_running_it(
+    tmp_path, monkeypatch, capsys
+):
+    page, printed = tmp_path / "page.md", tmp_path / "printed.md"
+    text = "<!-- python -c 'raise SystemExit(3)' -->\n\nold\n\n<!-- end -->\n"
+    page.write_text(2 * text.replace("3", "4") + text)
+    printed.write_text("# new\n")
+    arguments = ["refresh.py", str(page), "--printed", str(printed)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit):
+        refresh.main()
+    assert "is of one command" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", [*arguments, "--only", "Exit(3)"])
+    refresh.main()
+    assert page.read_text() == 2 * text.replace("3", "4") + text.replace("old", "# new")
+    printed.write_text("\n")
+    with pytest.raises(SystemExit):
+        refresh.main()
+    assert "is empty" in capsys.readouterr().err
+
+
 def test_what_stands_behind_a_command_is_a_script_that_is_there():
     texts = [page.read_text() for page in PAGES]
     commands = [command for text in texts for command in refresh.commands(text)]

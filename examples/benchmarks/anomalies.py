@@ -41,7 +41,6 @@ References
 import argparse
 import csv
 import json
-import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -54,7 +53,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 from speed_race import timed
-from speed_report import TOO_SMALL, describe_machine, list_text, table_text
+from speed_report import TOO_SMALL, head_text, table_text
 from tables import data_folder
 
 from skae import AutoencoderOutlierDetector
@@ -223,9 +222,7 @@ def report(figures, sizes, arguments):
         for table, row in zip(figures, cube, strict=True)
     ]
     parts = [
-        f"# Anomalies: {arguments.protocol}",
-        f"`{shlex.join(['python', *sys.argv])}`",
-        list_text(describe_machine()),
+        head_text(f"Anomalies: {arguments.protocol}"),
         "## Tables",
         table_text(["table", *(methods[i] for i in shown)], lines),
         "## Means over tables, mean ranks, tables where ours is above, Wilcoxon's p",

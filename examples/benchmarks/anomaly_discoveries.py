@@ -19,11 +19,10 @@ three quarters of the rows beside one of all rows, and nearly so.
 """
 
 import argparse
-import shlex
 import sys
 
 import numpy as np
-from speed_report import TOO_SMALL, describe_machine, list_text, table_text
+from speed_report import TOO_SMALL, head_text, table_text
 
 from skae import AutoencoderOutlierDetector, AutoencoderTransformer
 from skae.architectures import MLP
@@ -95,9 +94,7 @@ def main():
                 print(*lines[-1], file=sys.stderr, flush=True)
     head = ["detector", "trials", "outliers", "asked", "promised", "false", "found"]
     parts = [
-        "# False discoveries",
-        f"`{shlex.join(['python', *sys.argv])}`",
-        list_text(describe_machine()),
+        head_text("False discoveries"),
         "## Of all alarms so many are false, of all outliers so many are found",
         table_text(head, lines),
     ]

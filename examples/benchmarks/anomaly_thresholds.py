@@ -21,13 +21,12 @@ Tables are those of `anomalies.py`, found in the same way.
 
 import argparse
 import json
-import shlex
 import sys
 from pathlib import Path
 
 import numpy as np
 from anomalies import load_tables
-from speed_report import TOO_SMALL, describe_machine, list_text, table_text
+from speed_report import TOO_SMALL, head_text, table_text
 
 from skae import AutoencoderOutlierDetector
 
@@ -122,9 +121,7 @@ def report(figures, arguments):
         [f"within {CLOSE:g} point", "", "", *within, ""],
     ]
     parts = [
-        "# Clean rows that are called outliers, in %",
-        f"`{shlex.join(['python', *sys.argv])}`",
-        list_text(describe_machine()),
+        head_text("Clean rows that are called outliers, in %"),
         table_text(head, [*lines, *last]),
     ]
     if arguments.quick:

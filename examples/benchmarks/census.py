@@ -28,6 +28,7 @@ real ones, to tell that of held-out rows. `all numbers` has numbers as they are;
 """
 
 import argparse
+import sys
 import time
 from functools import partial
 
@@ -41,6 +42,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from speed_report import TOO_SMALL, head_text, table_text
 from tables import load_census, made_up_census
 
 from skae import AutoencoderTransformer, VAETransformer
@@ -54,7 +56,11 @@ N_EPOCHS, N_COMPONENTS = 30, 16
 NETWORKS = {"codes": ("auto", 10), "codes, linear": (MLP(()), 30)}
 INCOME = "income"
 SEPARATOR = " = "
-PARTS = ["codes", "kinds", "rows"]
+PARTS = {
+    "codes": "Codes for a linear classifier",
+    "kinds": "Errors of both kinds of columns",
+    "rows": "Synthetic rows",
+}
 
 
 def text_columns(table):
@@ -225,7 +231,7 @@ def income_accuracy(train, test):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument(
         "--quick", action="store_true", help="400 rows that are made up, two epochs"
     )
@@ -240,15 +246,31 @@ def main():
         "kinds": (compare_kinds, holed),
         "rows": (compare_rows, whole),
     }
-    for title in arguments.parts:
-        compare, table = parts[title]
+    report = [head_text("Census income", {"seeds": ", ".join(map(str, seeds))})]
+    for name in arguments.parts:
+        compare, table = parts[name]
         runs = []
         for seed in seeds:
             runs.append(pd.DataFrame(compare(table, n_epochs, seed)).T)
-            print(
-                f"\n{title}, seed {seed}\n{runs[-1].round(4).to_string()}", flush=True
-            )
-        print(f"\n{title}, mean\n{(sum(runs) / len(runs)).round(4).to_string()}")
+            print(f"{name}, seed {seed}\n{runs[-1].to_string()}", file=sys.stderr)
+        report += [f"## {PARTS[name]}", figures_text(runs)]
+    if arguments.quick:
+        report.append(TOO_SMALL)
+    print("\n\n".join(report))
+
+
+def figures_text(runs):
+    """Return means and deviations over seeds, a line for each model."""
+    means = sum(runs) / len(runs)
+    deviations = np.std(runs, axis=0)  # (n_models, n_figures)
+    lines = [
+        [
+            name if isinstance(name, str) else ", ".join(name),
+            *(f"{m:.4g} ± {d:.2g}" for m, d in zip(row, deviation, strict=True)),
+        ]
+        for (name, row), deviation in zip(means.iterrows(), deviations, strict=True)
+    ]
+    return table_text(["", *means.columns], lines)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ these as numbers and rounds them, missForest [1]_ has classifiers for them.
 
 import argparse
 import os
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -42,6 +43,7 @@ from sklearn.ensemble import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer
+from speed_report import TOO_SMALL, head_text, table_text
 from tables import as_categories, load_census, made_up_census
 
 from skae import AutoencoderImputer, AutoencoderTransformer
@@ -239,34 +241,40 @@ def measure(X, seed, *, choose, quick, names):
         categories = _categories(X)
         numbers = errors.index.difference(categories)
         print(
-            f"  {seed} {name}: numbers {errors[numbers].mean():.4f}, categories "
+            f"{seed} {name}: numbers {errors[numbers].mean():.4f}, categories "
             f"{errors[categories].mean():.4f}, {seconds:.0f} s",
+            file=sys.stderr,
             flush=True,
         )
     return pd.DataFrame(results)
 
 
-def report(X, runs):
-    """Print two tables of markdown: of means over columns, and of each column."""
+def report(table, X, runs):
+    """Return two tables: of means over columns, and of each column."""
     categories = _categories(X)
     numbers = X.columns.difference(categories, sort=False).tolist()
     names = runs[0].columns
-    print("\n| | RMSE of numbers | errors of categories | seconds |")
-    print("| --- | --- | --- | --- |")
+    lines = []
     for name in names:
         means = [
             np.array([run[name][columns].mean() for run in runs])
             for columns in (numbers, categories, ["seconds"])
         ]
         cells = [f"{m.mean():.4f} ± {m.std():.4f}" for m in means[:2]]
-        print(f"| {name} | {' | '.join(cells)} | {means[2].mean():.0f} |")
-    print(f"\n| column | {' | '.join(names)} |")
-    print("| --- |" + " --- |" * len(names))
-    mean = sum(runs) / len(runs)
+        lines.append([name, *cells, f"{means[2].mean():.0f}"])
+    mean, of_columns = sum(runs) / len(runs), []
     for column in numbers + categories:
-        cells = " | ".join(f"{mean[name][column]:.3f}" for name in names)
         levels = f", {X[column].nunique()} categories" if column in categories else ""
-        print(f"| {column}{levels} | {cells} |")
+        cells = [f"{mean[name][column]:.3f}" for name in names]
+        of_columns.append([column + levels, *cells])
+    head = ["imputer", "RMSE of numbers", "errors of categories", "seconds"]
+    parts = [
+        f"## {table.capitalize()}, {len(X):,} x {X.shape[1]}, {len(runs)} seeds",
+        table_text(head, lines),
+        f"## {table.capitalize()}, column by column",
+        table_text(["column", *names], of_columns),
+    ]
+    return "\n\n".join(parts)
 
 
 def main():
@@ -285,8 +293,9 @@ def main():
     if arguments.data is not None:
         os.environ["SKAE_DATA"] = arguments.data
     warnings.simplefilter("ignore", ConvergenceWarning)
+    parts = [head_text("Imputation of tables with categories")]
     for table in arguments.tables:
-        print(f"\n{table}", flush=True)
+        print(table, file=sys.stderr)
         runs = []
         for seed in range(arguments.seeds):
             X = read(table, arguments.data or ".", arguments.rows, seed)
@@ -297,7 +306,10 @@ def main():
                     quick=arguments.quick,
                 )
             )  # fmt: skip
-        report(X, runs)
+        parts.append(report(table, X, runs))
+    if arguments.quick:
+        parts.append(TOO_SMALL)
+    print("\n\n".join(parts))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ removed as well and the figures are those of that tenth: settings were chosen so
 
 import argparse
 import os
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -33,6 +34,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from speed_report import TOO_SMALL, head_text, table_text
 
 from skae import AutoencoderImputer, AutoencoderTransformer
 from skae.architectures import RestoringMLP
@@ -97,7 +99,11 @@ def measure(X, units, share, seed, *, choose, quick, forest, names):
         seconds = time.perf_counter() - start
         errors = ((filled - X) / units)[measured]
         results[name] = np.mean(np.square(errors)), seconds
-        print(f"  {seed} {name}: {results[name][0]:.5f}, {seconds:.0f} s", flush=True)
+        print(
+            f"{seed} {name}: {results[name][0]:.5f}, {seconds:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
     return results
 
 
@@ -113,9 +119,10 @@ def main():
     if arguments.quick:
         arguments.tables, arguments.seeds = ["breast cancer"], 1
     warnings.simplefilter("ignore", ConvergenceWarning)
+    parts = [head_text("Imputation as papers measure it")]
     for table in arguments.tables:
         X, units = read(table, arguments.data)
-        print(f"\n{table}", flush=True)
+        print(table, file=sys.stderr)
         runs = [
             measure(
                 X, units, SHARES[table], seed, names=arguments.imputers,
@@ -125,15 +132,26 @@ def main():
             )
             for seed in range(arguments.seeds)
         ]  # fmt: skip
-        lines = {}
-        for name in runs[0]:
-            errors, seconds = np.array([run[name] for run in runs]).T
-            if table == "spam":
-                errors = np.sqrt(errors)
-            lines[name] = [errors.mean(), errors.std(), seconds.mean()]
-        measure_name = "RMSE" if table == "spam" else "MSE"
-        frame = pd.DataFrame(lines, index=[measure_name, "deviation", "seconds"]).T
-        print(frame.round(4).to_string())
+        parts += [
+            f"## {table.capitalize()}, {len(X):,} x {X.shape[1]}, "
+            f"{SHARES[table]:.0%} removed, {len(runs)} seeds",
+            errors_text(runs, "RMSE" if table == "spam" else "MSE"),
+        ]
+    if arguments.quick:
+        parts.append(TOO_SMALL)
+    print("\n\n".join(parts))
+
+
+def errors_text(runs, figure):
+    """Return a table of errors and seconds, a line for each imputer."""
+    lines = []
+    for name in runs[0]:
+        errors, seconds = np.array([run[name] for run in runs]).T
+        if figure == "RMSE":
+            errors = np.sqrt(errors)
+        cells = [f"{errors.mean():.4f}", f"{errors.std():.4f}", f"{seconds.mean():.1f}"]
+        lines.append([name, *cells])
+    return table_text(["imputer", figure, "deviation", "seconds"], lines)
 
 
 if __name__ == "__main__":

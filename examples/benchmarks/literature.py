@@ -8,8 +8,6 @@ concluded from the numbers: does it run?
 """
 
 import argparse
-import shlex
-import sys
 from statistics import fmean
 from typing import NamedTuple
 
@@ -17,7 +15,7 @@ import numpy as np
 from sklearn.datasets import fetch_openml, load_digits
 from sklearn.model_selection import train_test_split
 from speed_race import timed
-from speed_report import TOO_SMALL, describe_machine, list_text, table_text, tell
+from speed_report import TOO_SMALL, head_text, table_text, tell
 from tables import data_folder
 
 N_TRAIN, N_DEVELOP = 60_000, 10_000  # MNIST's own split, and one to choose by
@@ -193,18 +191,14 @@ def print_report(
         Whether the numbers mean nothing.
     """
     shapes = f"{images.X_train.shape} and {images.X_test.shape}"
-    command = shlex.join(["python", *sys.argv])
     settings = {
         "images": f"{images.name}, {shapes}",
         "estimator": " ".join(repr(estimator).split()),
         **(settings or {}),
-        **describe_machine(),
     }
     verdict = TOO_SMALL if quick else "The verdict is that of the worst seed."
     parts = [
-        f"# {title}",
-        f"`{command}`",
-        list_text(settings),
+        head_text(title, settings),
         "## Fits",
         fits_text(fits),
         "## Beside the literature",

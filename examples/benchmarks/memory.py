@@ -12,14 +12,13 @@ memory` measures a transformer on numbers more closely.
 
 import argparse
 import gc
-import shlex
 import sys
 import time
 
 import numpy as np
 import pandas as pd
 from speed_processes import MemorySampler, anonymous_memory, in_new_process
-from speed_report import TOO_SMALL, describe_machine, list_text, table_text
+from speed_report import TOO_SMALL, head_text, table_text
 
 from skae import (
     AutoencoderImputer,
@@ -106,9 +105,7 @@ def main():
         lines.append([case, f"{ratio:.2f}", f"{seconds:.0f}"])
         print(*lines[-1], file=sys.stderr, flush=True)
     parts = [
-        "# Memory of fit",
-        f"`{shlex.join(['python', *sys.argv])}`",
-        list_text(describe_machine()),
+        head_text("Memory of fit"),
         "## In the memory of the table",
         table_text(["model", "memory", "seconds"], lines),
     ]

@@ -16,8 +16,6 @@ PCA is fitted to rows in the estimator's own scaling.
 
 import argparse
 import os
-import shlex
-import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -30,7 +28,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from speed_race import timed
-from speed_report import TOO_SMALL, describe_machine, list_text, tell
+from speed_report import TOO_SMALL, head_text, tell
 from tables import BUNDLED, load_table, table_names
 
 from skae import AutoencoderTransformer, VAETransformer
@@ -242,11 +240,8 @@ def main():
         quick=arguments.quick,
     )
     settings = {"seeds": arguments.seeds, "processes": arguments.jobs}
-    machine = describe_machine() | {"threads of torch": 1}
     parts = [
-        "# Never worse than PCA",
-        f"`{shlex.join(['python', *sys.argv])}`",
-        list_text(settings | machine),
+        head_text("Never worse than PCA", settings, n_threads=1),
         "## Tables",
         tables_text(results),
         "## Targets",

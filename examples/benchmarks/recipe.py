@@ -22,7 +22,7 @@ from never_worse_than_pca import ScaledPCA, choose_size, make_parser, run_in_pro
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from speed_race import timed
-from speed_report import describe_machine, list_text, table_text, tell
+from speed_report import head_text, table_text, tell
 from tables import FACES, load_table, table_names
 
 import skae._setup as _setup
@@ -146,8 +146,8 @@ def main():
     figures = measure_all(
         names, options.variants, options.seeds, options.jobs, options.quick
     )
-    print(f"{list_text(describe_machine())}\n")
-    print(f"{len(names)} tables, {options.seeds} seeds.\n\n{LEGEND}\n")
+    print(head_text("Parts of the recipe", n_threads=1))
+    print(f"\n{len(names)} tables, {options.seeds} seeds.\n\n{LEGEND}\n")
     headers = ["", "ratio", "worst", "above", "gain", "bounded", "worst", "below"]
     lines = [cells_of(*item) for item in figures.items()]
     print(table_text([*headers, "seconds"], lines))

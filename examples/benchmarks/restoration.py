@@ -10,8 +10,6 @@ task, before test pictures are seen.
 """
 
 import argparse
-import shlex
-import sys
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -22,7 +20,7 @@ from literature import load_images
 from sklearn.datasets import load_sample_images
 from sklearn.model_selection import train_test_split
 from speed_race import timed
-from speed_report import TOO_SMALL, describe_machine, list_text, table_text, tell
+from speed_report import TOO_SMALL, head_text, list_text, table_text, tell
 from tables import FACES, data_folder, load_table
 
 # Rivals that work on one picture at a time see so many of the test pictures, and so
@@ -244,8 +242,7 @@ def report(title, pictures, rivals, ours, *, unit, gain, settings, quick):
 
 def print_reports(title, reports, quick):
     """Print the reports of all subjects."""
-    head = [f"# {title}", f"`{shlex.join(['python', *sys.argv])}`"]
-    head += [list_text(describe_machine())] + ([TOO_SMALL] if quick else [])
+    head = [head_text(title)] + ([TOO_SMALL] if quick else [])
     print("\n\n".join([*head, *reports]))
 
 

@@ -23,7 +23,6 @@ Contenders take turns; figures are medians over the repeats.
 """
 
 import argparse
-import shlex
 import sys
 import time
 import warnings
@@ -49,9 +48,8 @@ from speed_race import Section, Setting, race, ratio_line, timed
 from speed_report import (
     TOO_SMALL,
     Target,
-    describe_machine,
+    head_text,
     judge,
-    list_text,
     section_text,
     targets_text,
 )
@@ -362,9 +360,7 @@ def main():
         print(f"{name}: {time.perf_counter() - begin:.0f} s", file=sys.stderr)
         print(section_text(name, sections[name]), file=sys.stderr, flush=True)
     parts = [
-        "# Searches",
-        f"`{shlex.join(['python', *sys.argv])}`",
-        list_text(describe_machine()),
+        head_text("Searches"),
         TOO_SMALL
         if plan.quick
         else f"## Targets\n\n{targets_text(list(judge(TARGETS, sections)))}",

@@ -23,8 +23,6 @@ them down.
 
 import argparse
 import math
-import shlex
-import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -61,8 +59,8 @@ from speed_report import (
     Target,
     describe_machine,
     draw_growth,
+    head_text,
     judge,
-    list_text,
     save,
     section_text,
     slope,
@@ -414,9 +412,7 @@ def main():
         report.append(text)
         print(f"{text}\n", flush=True)
 
-    tell(list_text(machine))
-    command = ["python", "examples/benchmarks/speed.py", *sys.argv[1:]]
-    tell(f"`{shlex.join(command)}`")
+    tell(head_text("Speed"))
     for name in arguments.sections:
         sections[name] = SECTIONS[name](plan)
         tell(section_text(name, sections[name]))

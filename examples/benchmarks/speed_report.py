@@ -5,6 +5,7 @@ import operator
 import os
 import platform
 import re
+import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -81,6 +82,34 @@ def describe_machine():
         "Python": platform.python_version(),
         **{name: version(name) for name in packages},
     }
+
+
+def machine_text(n_threads=None):
+    """Return in a line what numbers depend on; threads of torch, if not as here."""
+    machine = describe_machine()
+    cpu, cores = machine.pop("cpu"), machine.pop("cores")
+    threads = machine.pop("threads of torch")
+    del machine["amd"], machine["avx512"]
+    parts = [cpu, f"{n_threads or threads} of {cores} cores for torch"]
+    return "; ".join(parts + [f"{name} {value}" for name, value in machine.items()])
+
+
+def head_text(title, settings=None, n_threads=None):
+    """Return what each report begins with: title, command, settings, machine.
+
+    Parameters
+    ----------
+    title : str
+        What was measured.
+    settings : dict or None, default=None
+        What the figures depend on besides the machine.
+    n_threads : int or None, default=None
+        Threads of torch, if they are not those of this process.
+    """
+    parts = [f"# {title}", f"`{shlex.join(['python', *sys.argv])}`"]
+    if settings:
+        parts.append(list_text(settings))
+    return "\n\n".join([*parts, machine_text(n_threads)])
 
 
 def list_text(values):
