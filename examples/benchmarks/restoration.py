@@ -23,6 +23,8 @@ from speed_race import timed
 from speed_report import TOO_SMALL, head_text, list_text, table_text, tell
 from tables import FACES, data_folder, load_table
 
+from skae.metrics import peak_signal_to_noise_ratio
+
 # Rivals that work on one picture at a time see so many of the test pictures, and so
 # does everybody else; parameters are chosen on so many of the training pictures, and on
 # no more than a fifth of them.
@@ -123,8 +125,8 @@ def psnr(X, Y, where=None):
 
     Of the mean squared error over all pixels of all pictures, or over some pixels.
     """
-    errors = np.square(X.astype(np.float64) - Y)
-    return float(-10 * np.log10((errors if where is None else errors[where]).mean()))
+    pixels = (Z.reshape(1, -1) if where is None else Z[where][None] for Z in (X, Y))
+    return peak_signal_to_noise_ratio(*pixels, data_range=1.0)
 
 
 class Result(NamedTuple):
