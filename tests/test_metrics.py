@@ -294,6 +294,13 @@ def test_psnr_is_in_decibels_of_the_range():
     assert found == pytest.approx(10 * np.log10(255**2 / error))
 
 
+def test_psnr_of_one_row_is_that_row_s_own():
+    X = np.eye(3)
+    of_rows = peak_signal_to_noise_ratio(X, X + X / 10, data_range=2, per_row=True)
+    one = peak_signal_to_noise_ratio(X[:1], 1.1 * X[:1], data_range=2)
+    assert one == pytest.approx(of_rows[0])
+
+
 def test_psnr_of_exact_rows_is_infinite():
     X = np.eye(3)
     Y = X + np.array([[0.0], [0.1], [0.01]])
@@ -572,7 +579,7 @@ UNSHARED = np.stack([np.arange(20) % 2, np.arange(20)], axis=1)
         (MIXED, FACTORS[:, 0], r"factors has shape \(600,\), expected"),
         (MIXED[:, :, None], FACTORS, r"Z has shape .* Z.reshape\(len\(Z\), -1\)"),
         (MIXED[:5], FACTORS, "inconsistent numbers of samples"),
-        (MIXED[:1], FACTORS[:1], "Z has shape .*, expected at least two rows"),
+        (MIXED[:1], FACTORS[:1], "Z has shape .*, expected at least 2 rows"),
         (HOLE, FACTORS[:2], "Z has nan in row 1 of column 1, expected finite .* drop"),
         (-np.inf + TWO, FACTORS[:2], "Z has -inf in row 0 of column 0"),
         (TWO * 1e200, FACTORS[:2], r"Z has 1e\+200 in row 0 of column 1"),
@@ -620,6 +627,8 @@ def test_bad_codes_and_factors_are_named(score, Z, factors, message):
          "data_range == 0, must be > 0"),
         (lambda: peak_signal_to_noise_ratio(TWO, HOLE, data_range=1), ValueError,
          "X_reconstructed has nan in row 1 of column 1"),
+        (lambda: peak_signal_to_noise_ratio(TWO[:0], TWO[:0], data_range=1), ValueError,
+         "minimum of 1 is required"),
         (lambda: bjontegaard_rate([1, 2], [1, 2], [1, 2], [3, 4]), ValueError,
          "qualities are from 1 to 2 and other_qualities from 3 to 4, .* not overlap"),
         (lambda: bjontegaard_rate([0, 2], [1, 2], [1, 2], [1, 2]), ValueError,
@@ -646,7 +655,7 @@ def test_bad_codes_and_factors_are_named(score, Z, factors, message):
         (lambda: classifier_two_sample_test(noise(9, 2)[0], TWO), ValueError,
          r"X has shape \(2,\), expected \(n_rows, n_columns\)"),
         (lambda: frechet_distance(TWO, TWO[:, :1]), ValueError, "X has 2 columns and"),
-        (lambda: frechet_distance(TWO, TWO[:1]), ValueError, "Y has shape .* two rows"),
+        (lambda: frechet_distance(TWO, TWO[:1]), ValueError, "Y has shape .* 2 rows"),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_named(call, error, message):

@@ -6,8 +6,8 @@ from sklearn.utils import check_array, check_consistent_length
 from skae._validation import LARGEST_VALUE
 
 
-def check_rows(X, name):
-    """Return the argument `name` as a 2-D array of finite float64, of two rows or more.
+def check_rows(X, name, fewest=2):
+    """Return the argument `name` as a 2-D array of finite float64.
 
     Raises
     ------
@@ -28,9 +28,9 @@ def check_rows(X, name):
             f"single column with {name}.reshape(-1, 1), and others with "
             f"{name}.reshape(len({name}), -1)"
         )
-    if len(array) < 2 or not array.shape[1]:
+    if len(array) < fewest:
         raise ValueError(
-            f"{name} has shape {array.shape}, expected at least two rows and one column"
+            f"{name} has shape {array.shape}, expected at least {fewest} rows"
         )
     is_bad = ~(np.abs(array) < LARGEST_VALUE)  # NaN, too
     if is_bad.any():
@@ -44,8 +44,8 @@ def check_rows(X, name):
 
 
 def check_same_shape(X, Y, names):
-    """Return two arrays of rows of one shape."""
-    X, Y = (check_rows(A, name) for A, name in zip((X, Y), names, strict=True))
+    """Return two arrays of rows of one shape; a single row is enough."""
+    X, Y = (check_rows(A, name, 1) for A, name in zip((X, Y), names, strict=True))
     if X.shape != Y.shape:
         raise ValueError(
             f"{names[0]} has shape {X.shape} and {names[1]} {Y.shape}; each row needs "
