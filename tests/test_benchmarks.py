@@ -242,11 +242,11 @@ def test_the_quick_tutorials_have_networks_of_the_users_own():
 @pytest.mark.parametrize("arguments", [(), ("--grey",)])
 def test_the_quick_codec_costs_little_more_than_the_bound(arguments):
     tables = quick_report("lossless.py", *arguments)
-    rates = figures_of(tables, "bits a hundred pixels")
+    rates = figures_of(tables, "bits a pixel")
     (fit,) = tables["Fits"]
     bound = float(fit["-ELBO, the same"])
     assert bound < rates["VAE"] < 1.1 * bound
-    others = {row[""]: float(row["bits a hundred pixels"]) for row in tables["Others"]}
+    others = {row[""]: float(row["bits a pixel"]) for row in tables["Others"]}
     assert set(others) == {"bz2", "gzip", "xz", "PNG", "WebP"}
     if not arguments:  # two epochs of 1,297 rows are too few for grey levels
         assert rates["VAE"] < min(others.values())

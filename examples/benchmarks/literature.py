@@ -209,6 +209,11 @@ def print_report(
     print("\n\n".join(parts))
 
 
+def number_text(number):
+    """Return a number with two decimals, or three if it is small."""
+    return f"{number:.2f}" if abs(number) >= 10 else f"{number:.3f}"
+
+
 def fits_text(fits):
     """Return a table of all fits."""
     names = list(dict.fromkeys(name for fit in fits for name in fit.figures))
@@ -218,7 +223,7 @@ def fits_text(fits):
             fit.seed,
             "" if fit.epochs is None else fit.epochs,
             f"{fit.seconds:.1f}",
-            *(f"{fit.figures[n]:.2f}" if n in fit.figures else "" for n in names),
+            *(number_text(fit.figures[n]) if n in fit.figures else "" for n in names),
         ]
         for fit in fits
     ]
@@ -237,9 +242,9 @@ def claims_text(fits, claims, *, quick=False):
         ]
         worst, asked, verdict = max(values), "", ""
         if limit is not None:
-            asked = f"<= {limit:.2f}"
+            asked = f"<= {number_text(limit)}"
             verdict = "" if quick else "met" if worst <= limit else "missed"
-        line = [model, figure, f"{fmean(values):.2f}", f"{worst:.2f}"]
-        line += ["" if published is None else f"{published:.2f}", asked, verdict]
+        line = [model, figure, number_text(fmean(values)), number_text(worst)]
+        line += ["" if published is None else number_text(published), asked, verdict]
         lines.append(line)
     return table_text(headers, lines)

@@ -38,6 +38,7 @@ from literature import (
     epochs_in,
     load_images,
     make_parser,
+    number_text,
     parse,
     print_report,
     timed_fit,
@@ -53,8 +54,8 @@ from skae.likelihoods import Bernoulli, Ordinal
 BINARIZATION_SEED = 2026
 MINUTES, EPOCHS_A_MINUTE, GREY_EPOCHS_A_MINUTE = 10, 6, 4
 N_COMPONENTS, GREY_COMPONENTS, GREY_LAYERS = 40, 50, (512, 256)
-PUBLISHED, GREY_PUBLISHED, SLOWEST = 19.0, 141.0, 1000
-MODEL, RATE, BOUND = "VAE", "bits a hundred pixels", "-ELBO, the same"
+PUBLISHED, GREY_PUBLISHED, SLOWEST = 0.19, 1.41, 1000
+MODEL, RATE, BOUND = "VAE", "bits a pixel", "-ELBO, the same"
 WAYS = ("compress, ms an image", "decompress, ms an image")
 
 
@@ -104,14 +105,14 @@ def measure(vae, X):
     seconds = middle - start, end - middle
     return {
         RATE: rate_of(data, X),
-        BOUND: -100 * vae.score(X.astype(np.float32)) / X.shape[1] / np.log(2),
+        BOUND: -vae.score(X.astype(np.float32)) / X.shape[1] / np.log(2),
         **{way: 1000 * s / len(X) for way, s in zip(WAYS, seconds, strict=True)},
     }
 
 
 def rate_of(data, X):
-    """Return the bits of bytes for a hundred entries of X."""
-    return 100 * 8 * len(data) / X.size
+    """Return the bits of bytes for each entry of X."""
+    return 8 * len(data) / X.size
 
 
 # -- others ----------------------------------------------------------------------------
@@ -136,7 +137,7 @@ def as_picture(X, **options):
 
 
 def rates_of_others(X):
-    """Return bits a hundred pixels, by compressor: the best of its forms."""
+    """Return bits a pixel, by compressor: the best of its forms."""
     levels = X.astype(np.uint8)
     if X.dtype == np.uint8:
         forms = [levels.tobytes(), levels.T.tobytes()]
@@ -192,7 +193,7 @@ def main():
         settings={"bytes of the model": f"{4 * n_weights:,}"},
         notes=[
             "## Others",
-            table_text(["", RATE], [[name, f"{rate:.1f}"] for name, rate in others]),
+            table_text(["", RATE], [[name, number_text(r)] for name, r in others]),
         ],
         quick=arguments.quick,
     )
