@@ -28,6 +28,7 @@ BLOCK = re.compile(
     re.M | re.S,
 )
 
+TITLE = re.compile(r"\A# .*\n\n(?![\s\S]*^# )", re.M)
 HEADING = re.compile(r"^#+(?= )", re.M)
 
 
@@ -39,7 +40,8 @@ def commands(text):
 def refreshed(text, run, only=""):
     """Return a page with the output of its commands.
 
-    Headings of the output go below the heading on the page.
+    Headings of the output go below the heading on the page, which stands for the title
+    that a report may begin with.
 
     Parameters
     ----------
@@ -62,7 +64,7 @@ def refreshed(text, run, only=""):
         before, after = (block["fence"], "```") if block["fence"] else ("\n", "")
         output = run(block["command"]).strip("\n").rstrip()
         if not block["fence"]:
-            output = below(text[: block.start()], output)
+            output = below(text[: block.start()], TITLE.sub("", output))
         output = f"{before}{output}\n{after}"
         return f"<!-- python {block['command']} -->\n{output}\n<!-- end -->"
 

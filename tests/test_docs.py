@@ -180,6 +180,13 @@ def test_headings_that_scripts_print_are_below_those_of_the_page():
     assert new == page.replace(" -->\n<!-- end", f" -->\n\n{middle}\n\n<!-- end")
 
 
+def test_the_heading_of_the_page_stands_for_the_title_of_a_report():
+    page = "# Title\n## Part\n<!-- python a.py -->\n<!-- end -->\n"
+    new = refresh.refreshed(page, lambda command: "# One\n\n#no\n\n## Two\n")
+    middle = "#no\n\n### Two"
+    assert new == page.replace(" -->\n<!-- end", f" -->\n\n{middle}\n\n<!-- end")
+
+
 def test_a_page_is_left_alone_if_a_script_fails(tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     text = "<!-- python -c 'raise SystemExit(3)' -->\nold\n<!-- end -->\n"
@@ -196,7 +203,7 @@ def test_what_a_command_printed_before_is_put_in_without_running_it(
     page, printed = tmp_path / "page.md", tmp_path / "printed.md"
     text = "<!-- python -c 'raise SystemExit(3)' -->\n\nold\n\n<!-- end -->\n"
     page.write_text(2 * text.replace("3", "4") + text)
-    printed.write_text("# new\n")
+    printed.write_text("new\n")
     arguments = ["refresh.py", str(page), "--printed", str(printed)]
     monkeypatch.setattr(sys, "argv", arguments)
     with pytest.raises(SystemExit):
@@ -204,7 +211,7 @@ def test_what_a_command_printed_before_is_put_in_without_running_it(
     assert "is of one command" in capsys.readouterr().err
     monkeypatch.setattr(sys, "argv", [*arguments, "--only", "Exit(3)"])
     refresh.main()
-    assert page.read_text() == 2 * text.replace("3", "4") + text.replace("old", "# new")
+    assert page.read_text() == 2 * text.replace("3", "4") + text.replace("old", "new")
     printed.write_text("\n")
     with pytest.raises(SystemExit):
         refresh.main()
