@@ -199,11 +199,11 @@ def print_report(
     verdict = TOO_SMALL if quick else "The verdict is that of the worst seed."
     parts = [
         head_text(title, settings),
-        "## Fits",
-        fits_text(fits),
         "## Beside the literature",
         claims_text(fits, claims, quick=quick),
         verdict,
+        "## Fits",
+        fits_text(fits),
         *notes,
     ]
     print("\n\n".join(parts))
