@@ -379,7 +379,7 @@ def test_a_claim_is_judged_by_its_worst_seed(literature, limit, verdict):
         literature.Claim("VAE", "seconds", limit=50),
     ]
     nats, seconds = read_tables(f"\n## A\n{literature.claims_text(fits, claims)}")["A"]
-    assert (nats["mean"], nats["worst"], nats["verdict"]) == ("2.00", "3.00", verdict)
+    assert (nats["mean"], nats["worst"], nats["verdict"]) == ("2.000", "3.000", verdict)
     assert (seconds["worst"], seconds["verdict"]) == ("60.00", "missed")
 
 
