@@ -268,7 +268,7 @@ def test_the_quick_new_digits_are_doubted_less_when_they_are_more_typical(tmp_pa
     assert abs(distance["test digits"]) < 1e-3 < distance["training digits"]
     assert distance["training digits"] < distance["AE, mixture"]
     asked = {row["asked"] for row in tables["Beside the literature"]}
-    assert asked == {f"<= {doubt['test digits']:.2f}"}
+    assert asked == {f"<= {fits['test digits']['doubt, %']}"}
     assert picture.stat().st_size > 1000
 
 
