@@ -64,7 +64,8 @@ def refreshed(text, run, only=""):
         before, after = (block["fence"], "```") if block["fence"] else ("\n", "")
         output = run(block["command"]).strip("\n").rstrip()
         if not block["fence"]:
-            output = below(text[: block.start()], TITLE.sub("", output))
+            page = BLOCK.sub("", text[: block.start()])
+            output = below(page, TITLE.sub("", output))
         output = f"{before}{output}\n{after}"
         return f"<!-- python {block['command']} -->\n{output}\n<!-- end -->"
 

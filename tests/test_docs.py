@@ -187,6 +187,13 @@ def test_the_heading_of_the_page_stands_for_the_title_of_a_report():
     assert new == page.replace(" -->\n<!-- end", f" -->\n\n{middle}\n\n<!-- end")
 
 
+def test_headings_of_one_report_do_not_lower_those_of_the_next():
+    page = "## Part\n" + 2 * "<!-- python a.py -->\n<!-- end -->\n"
+    new = refresh.refreshed(page, lambda command: "## One")
+    assert refresh.refreshed(new, lambda command: "## One") == new
+    assert new.count("\n### One\n") == 2
+
+
 def test_a_page_is_left_alone_if_a_script_fails(tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     text = "<!-- python -c 'raise SystemExit(3)' -->\nold\n<!-- end -->\n"
