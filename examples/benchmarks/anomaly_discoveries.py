@@ -22,7 +22,7 @@ import argparse
 import sys
 
 import numpy as np
-from speed_report import TOO_SMALL, head_text, table_text
+from speed_report import print_parts, table_text
 
 from skae import AutoencoderOutlierDetector, AutoencoderTransformer
 from skae.architectures import MLP
@@ -94,13 +94,10 @@ def main():
                 print(*lines[-1], file=sys.stderr, flush=True)
     head = ["detector", "trials", "outliers", "asked", "promised", "false", "found"]
     parts = [
-        head_text("False discoveries"),
         "## Of all alarms so many are false, of all outliers so many are found",
         table_text(head, lines),
     ]
-    if arguments.quick:
-        parts.append(TOO_SMALL)
-    print("\n\n".join(parts))
+    print_parts("False discoveries", parts, quick=arguments.quick)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from speed_report import TOO_SMALL, head_text, table_text
+from speed_report import print_parts, table_text
 from tables import load_census, made_up_census
 
 from skae import AutoencoderTransformer, VAETransformer
@@ -246,7 +246,7 @@ def main():
         "kinds": (compare_kinds, holed),
         "rows": (compare_rows, whole),
     }
-    report = [head_text("Census income", {"seeds": ", ".join(map(str, seeds))})]
+    report = []
     for name in arguments.parts:
         compare, table = parts[name]
         runs = []
@@ -254,9 +254,8 @@ def main():
             runs.append(pd.DataFrame(compare(table, n_epochs, seed)).T)
             print(f"{name}, seed {seed}\n{runs[-1].to_string()}", file=sys.stderr)
         report += [f"## {PARTS[name]}", figures_text(runs)]
-    if arguments.quick:
-        report.append(TOO_SMALL)
-    print("\n\n".join(report))
+    settings = {"seeds": ", ".join(map(str, seeds))}
+    print_parts("Census income", report, settings=settings, quick=arguments.quick)
 
 
 def figures_text(runs):

@@ -43,7 +43,7 @@ from sklearn.ensemble import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer
-from speed_report import TOO_SMALL, head_text, table_text
+from speed_report import print_parts, table_text
 from tables import as_categories, load_census, made_up_census
 
 from skae import AutoencoderImputer, AutoencoderTransformer
@@ -293,7 +293,7 @@ def main():
     if arguments.data is not None:
         os.environ["SKAE_DATA"] = arguments.data
     warnings.simplefilter("ignore", ConvergenceWarning)
-    parts = [head_text("Imputation of tables with categories")]
+    parts = []
     for table in arguments.tables:
         print(table, file=sys.stderr)
         runs = []
@@ -307,9 +307,8 @@ def main():
                 )
             )  # fmt: skip
         parts.append(report(table, X, runs))
-    if arguments.quick:
-        parts.append(TOO_SMALL)
-    print("\n\n".join(parts))
+    title = "Imputation of tables with categories"
+    print_parts(title, parts, quick=arguments.quick)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
-from speed_report import TOO_SMALL, head_text, table_text
+from speed_report import print_parts, table_text
 
 from skae import AutoencoderImputer, AutoencoderTransformer
 from skae.architectures import RestoringMLP
@@ -119,7 +119,7 @@ def main():
     if arguments.quick:
         arguments.tables, arguments.seeds = ["breast cancer"], 1
     warnings.simplefilter("ignore", ConvergenceWarning)
-    parts = [head_text("Imputation as papers measure it")]
+    parts = []
     for table in arguments.tables:
         X, units = read(table, arguments.data)
         print(table, file=sys.stderr)
@@ -137,9 +137,7 @@ def main():
             f"{SHARES[table]:.0%} removed, {len(runs)} seeds",
             errors_text(runs, "RMSE" if table == "spam" else "MSE"),
         ]
-    if arguments.quick:
-        parts.append(TOO_SMALL)
-    print("\n\n".join(parts))
+    print_parts("Imputation as papers measure it", parts, quick=arguments.quick)
 
 
 def errors_text(runs, figure):

@@ -18,7 +18,7 @@ import time
 import numpy as np
 import pandas as pd
 from speed_processes import MemorySampler, anonymous_memory, in_new_process
-from speed_report import TOO_SMALL, head_text, table_text
+from speed_report import print_parts, table_text
 
 from skae import (
     AutoencoderImputer,
@@ -105,13 +105,10 @@ def main():
         lines.append([case, f"{ratio:.2f}", f"{seconds:.0f}"])
         print(*lines[-1], file=sys.stderr, flush=True)
     parts = [
-        head_text("Memory of fit"),
         "## In the memory of the table",
         table_text(["model", "memory", "seconds"], lines),
     ]
-    if arguments.quick:
-        parts.append(TOO_SMALL)
-    print("\n\n".join(parts))
+    print_parts("Memory of fit", parts, quick=arguments.quick)
 
 
 if __name__ == "__main__":

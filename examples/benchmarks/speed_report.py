@@ -112,6 +112,12 @@ def head_text(title, settings=None, n_threads=None):
     return "\n\n".join([*parts, machine_text(n_threads)])
 
 
+def print_parts(title, parts, *, settings=None, quick=False):
+    """Print a report: its head, its parts, and whether they mean nothing."""
+    ending = [TOO_SMALL] if quick else []
+    print("\n\n".join([head_text(title, settings), *parts, *ending]))
+
+
 def list_text(values):
     """Return a list of names and values."""
     return "\n".join(f"- {name}: {value}" for name, value in values.items())
