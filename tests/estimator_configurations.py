@@ -14,7 +14,7 @@ from skae import (
     AutoencoderTransformer,
     VAETransformer,
     VAETransformerCV,
-    _anomaly_model,
+    _restorers,
 )
 from skae._sklearn import check_feature_names, check_n_features, get_feature_names
 from skae._validation import check_rows
@@ -138,7 +138,7 @@ class QuickDetector(AutoencoderOutlierDetector):
     """With few steps of the default estimator."""
 
     def fit(self, X, y=None):
-        with mock.patch.object(_anomaly_model, "STEPS", 10):
+        with mock.patch.object(_restorers, "STEPS", 10):
             return super().fit(X)
 
 

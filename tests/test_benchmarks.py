@@ -548,7 +548,7 @@ def test_a_ratio_between_two_rates_is_on_the_line_between_them(literature):
 
 def test_shares_of_clean_rows_are_near_what_was_asked_for(literature, monkeypatch):
     thresholds = import_module("anomaly_thresholds")
-    monkeypatch.setattr("skae._anomaly_model.STEPS", 100)
+    monkeypatch.setattr("skae._restorers.STEPS", 100)
     X = np.random.default_rng(0).normal(size=(400, 4))
     runs = [thresholds.shares(X, seed) for seed in range(2)]
     assert (np.abs(np.mean(runs, axis=0) - thresholds.ASKED) < 4).all()
@@ -681,7 +681,7 @@ def test_the_quick_comparison_of_detectors_runs_them_all(
     literature, monkeypatch, capsys, tmp_path
 ):
     anomalies = import_module("anomalies")
-    monkeypatch.setattr("skae._anomaly_model.STEPS", 200)
+    monkeypatch.setattr("skae._restorers.STEPS", 200)
     figures = tmp_path / "figures.json"
     arguments = ["anomalies.py", "--quick", "--figures", str(figures)]
     monkeypatch.setattr(sys, "argv", arguments)

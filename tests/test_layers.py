@@ -33,7 +33,7 @@ FLOORS = [
     ["_fit_together"],
     ["_autoencoder", "_vae"],
     ["model_selection"],
-    ["_vae_cv"],
+    ["_vae_cv", "_restorers"],
     [
         "_imputation_model",
         "_similar_rows",

@@ -191,7 +191,7 @@ def test_an_estimator_of_the_user_is_fitted_to_all_rows_for_the_user(detector):
 
 
 def test_only_models_that_score_are_kept_of_the_default(monkeypatch):
-    monkeypatch.setattr("skae._anomaly_model.STEPS", 3)
+    monkeypatch.setattr("skae._restorers.STEPS", 3)
     detector = AutoencoderOutlierDetector(LINEAR, cv=2, random_state=0)
     detector.fit(X_TRAIN[:100])
     detector.set_params(estimator=None).fit(X_TRAIN[:100])
@@ -272,8 +272,8 @@ def test_outliers_among_the_training_rows_do_not_speak_for_each_other():
 
 
 def test_a_large_table_is_learned_from_as_many_rows_as_the_steps_see(monkeypatch):
-    monkeypatch.setattr("skae._anomaly_model.STEPS", 3)
-    monkeypatch.setattr("skae._anomaly_model.BATCH_SIZE", 16)
+    monkeypatch.setattr("skae._restorers.STEPS", 3)
+    monkeypatch.setattr("skae._restorers.BATCH_SIZE", 16)
     learned_from = []
     measure = TableUnits.measure
 
@@ -290,7 +290,7 @@ def test_a_large_table_is_learned_from_as_many_rows_as_the_steps_see(monkeypatch
 
 def test_rows_less_noise_are_seen_among_many(monkeypatch):
     # outliers are close to each other, and the default network draws them apart
-    monkeypatch.setattr("skae._anomaly_model.STEPS", 300)
+    monkeypatch.setattr("skae._restorers.STEPS", 300)
     cluster = 3 + 0.1 * np.random.default_rng(0).normal(size=(20, 6))
     X = np.concatenate([X_TRAIN[:300], cluster])
     detector = AutoencoderOutlierDetector(contamination=0.1, cv=2, random_state=0)
@@ -388,7 +388,7 @@ SHORT_DENOISER = AutoencoderOutlierDetector(cv=2, random_state=0)
 @pytest.fixture(scope="module")
 def mixed_detector():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skae._anomaly_model.STEPS", 300)
+        patch.setattr("skae._restorers.STEPS", 300)
         return clone(SHORT_DENOISER).fit(mixed_rows(500, 0))
 
 
@@ -432,7 +432,7 @@ def test_new_category_is_refused_or_strange(mixed_detector):
 
 def test_tables_of_both_libraries_and_of_objects_are_one(mixed_detector, monkeypatch):
     pl = pytest.importorskip("polars")
-    monkeypatch.setattr("skae._anomaly_model.STEPS", 300)
+    monkeypatch.setattr("skae._restorers.STEPS", 300)
     X = mixed_rows(80, 4)
     scores = mixed_detector.score_samples(X)
     for train, new, features in [

@@ -141,7 +141,7 @@ def fitted():
         if name not in made:
             model, rows = MODELS[name]
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("skae._anomaly_model.STEPS", 10)
+                patch.setattr("skae._restorers.STEPS", 10)
                 made[name] = clone(model).fit(rows)
         return made[name], MODELS[name][1]
 
