@@ -197,8 +197,7 @@ def compare(subject, arguments):
         best = max(rivals, key=lambda result: result.figure)
         columns = {"clean": clean, "noisy": noisy, best.method: best.rows}
         columns["autoencoder"] = ours[0].rows
-        path = arguments.output / f"noise in {subject.replace(chr(39), '')}.png"
-        draw(path, columns, shape)
+        draw(arguments.output, f"Noise on {subject}", columns, shape)
     return report(
         f"Noise of {noise} on {subject}",
         pictures,

@@ -220,8 +220,7 @@ def compare(subject, arguments):
         best = max(rivals, key=lambda result: result.figure)
         columns = {"with a hole": np.nan_to_num(holed, nan=0.5), best.method: best.rows}
         columns |= {"autoencoder": ours[0].rows, "whole": clean}
-        name = f"holes in {subject.replace(chr(39), '')}.png"
-        draw(arguments.output / name, columns, shape)
+        draw(arguments.output, f"Holes in {subject}", columns, shape)
     return report(
         f"Holes in {subject}",
         pictures,

@@ -248,13 +248,15 @@ def print_reports(title, reports, quick):
     print("\n\n".join([*head, *reports]))
 
 
-def draw(path, columns, image_shape, n_rows=8):
+def draw(folder, title, columns, image_shape, n_rows=8):
     """Draw pictures beside each other: a column for each method.
 
     Parameters
     ----------
-    path : Path
-        File to write.
+    folder : Path
+        Where to write.
+    title : str
+        What was restored, and of what; the file is named by it.
     columns : dict of str to ndarray of shape (n_pictures, n_pixels)
         Pictures by the title above them.
     image_shape : tuple
@@ -273,5 +275,6 @@ def draw(path, columns, image_shape, n_rows=8):
             image = row.reshape(image_shape).transpose(1, 2, 0).clip(0, 1)
             ax.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
             ax.set_axis_off()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = title.lower().replace("'", "").replace(" ", "_")
+    figure.savefig(folder / f"{name}.png", dpi=110)
