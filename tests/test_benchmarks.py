@@ -476,7 +476,8 @@ def test_quick_pictures_are_restored_better_than_by_other_ways(
     assert float(summary["its"]) == best
     assert float(summary["difference"]) == pytest.approx(gain, abs=0.011)
     assert (gain > 0) is higher_is_better
-    assert len(list(tmp_path.glob("*.png"))) == 1
+    (picture,) = tmp_path.glob("*.png")
+    assert picture.stem in ("noise_on_digits", "holes_in_digits", "colours")
 
 
 def test_holes_are_where_they_should_be(literature):

@@ -172,7 +172,7 @@ def compare(arguments):
     if arguments.output is not None:
         columns = {"grey": grey, **{r.method: r.rows for r in rivals[1:]}}
         columns |= {"autoencoder": ours[0].rows, "colours": X_test}
-        draw(arguments.output, "Colours", columns, shape)
+        draw(arguments.output, "Colours", columns, shape, n_rows=8)
     return report(
         "Colours",
         pictures,

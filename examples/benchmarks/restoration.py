@@ -248,7 +248,7 @@ def print_reports(title, reports, quick):
     print("\n\n".join([*head, *reports]))
 
 
-def draw(folder, title, columns, image_shape, n_rows=8):
+def draw(folder, title, columns, image_shape, n_rows=4):
     """Draw pictures beside each other: a column for each method.
 
     Parameters
@@ -261,7 +261,7 @@ def draw(folder, title, columns, image_shape, n_rows=8):
         Pictures by the title above them.
     image_shape : tuple
         (channels, height, width).
-    n_rows : int, default=8
+    n_rows : int, default=4
         How many of them.
     """
     from matplotlib.figure import Figure
@@ -269,8 +269,8 @@ def draw(folder, title, columns, image_shape, n_rows=8):
     n_columns = len(columns)
     figure = Figure(figsize=(1.25 * n_columns, 1.2 * n_rows), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False)
-    for column, (title, rows) in zip(axes.T, columns.items(), strict=True):
-        column[0].set_title(title, fontsize=8)
+    for column, (method, rows) in zip(axes.T, columns.items(), strict=True):
+        column[0].set_title(method, fontsize=8)
         for ax, row in zip(column, rows, strict=False):
             image = row.reshape(image_shape).transpose(1, 2, 0).clip(0, 1)
             ax.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
