@@ -53,7 +53,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 from speed_race import timed
-from speed_report import TOO_SMALL, head_text, table_text
+from speed_report import print_parts, table_text
 from tables import data_folder
 
 from skae import AutoencoderOutlierDetector
@@ -214,8 +214,8 @@ def plain(name):
 # -- report ----------------------------------------------------------------------------
 
 
-def report(figures, sizes, arguments):
-    """Return what came out, as markdown."""
+def print_report(figures, sizes, arguments):
+    """Print what came out, as markdown."""
     methods = list(next(iter(figures.values())))
     shown = [
         i
@@ -228,7 +228,6 @@ def report(figures, sizes, arguments):
         for table, row in zip(figures, cube, strict=True)
     ]
     parts = [
-        head_text(f"Anomalies: {arguments.protocol}"),
         "## Means over tables, mean ranks, tables where ours is above, Wilcoxon's p",
         compare(methods, cube),
     ]
@@ -248,9 +247,7 @@ def report(figures, sizes, arguments):
         f"## Table by table, {ROC} / {PR}",
         table_text(["table", *(methods[i] for i in shown)], lines),
     ]
-    if arguments.quick:
-        parts.append(TOO_SMALL)
-    return "\n\n".join(parts)
+    print_parts(f"Anomalies: {arguments.protocol}", parts, quick=arguments.quick)
 
 
 def compare(methods, cube, shown=None):
@@ -308,7 +305,7 @@ def main():
         if arguments.tables is None or table[0] in arguments.tables
     ]
     figures = with_published(measure(tables, arguments), arguments)
-    print(report(figures, {name: len(X) for name, X, _ in tables}, arguments))
+    print_report(figures, {name: len(X) for name, X, _ in tables}, arguments)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 from anomalies import load_tables
-from speed_report import TOO_SMALL, head_text, table_text
+from speed_report import print_parts, table_text
 
 from skae import AutoencoderOutlierDetector
 
@@ -100,8 +100,8 @@ def measure(tables, arguments):
     return figures
 
 
-def report(figures, arguments):
-    """Return what came out, as markdown."""
+def print_report(figures, arguments):
+    """Print what came out, as markdown."""
     names = [f"{n.replace('_', '-')} {v:g}" for t in THRESHOLDS for n, v in t.items()]
     lines = []
     for table, (n_rows, runs) in figures.items():
@@ -120,13 +120,9 @@ def report(figures, arguments):
         ["mean", "", "", *(f"{mean:.2f}" for mean in np.nanmean(means, axis=0)), ""],
         [f"within {CLOSE:g} point", "", "", *within, ""],
     ]
-    parts = [
-        head_text("Clean rows that are called outliers, in %"),
-        table_text(head, [*lines, *last]),
-    ]
-    if arguments.quick:
-        parts.append(TOO_SMALL)
-    return "\n\n".join(parts)
+    title = "Clean rows that are called outliers, in %"
+    table = table_text(head, [*lines, *last])
+    print_parts(title, [table], quick=arguments.quick)
 
 
 def main():
@@ -144,7 +140,7 @@ def main():
         for table in load_tables(arguments.quick)
         if arguments.tables is None or table[0] in arguments.tables
     )
-    print(report(measure(tables, arguments), arguments))
+    print_report(measure(tables, arguments), arguments)
 
 
 if __name__ == "__main__":

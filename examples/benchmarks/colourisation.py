@@ -17,13 +17,13 @@ from restoration import (
     draw,
     make_parser,
     pictograms,
-    print_reports,
     report,
     run,
 )
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import NearestNeighbors
+from speed_report import print_parts
 
 from skae import AutoencoderTransformer
 from skae.architectures import UNet
@@ -187,7 +187,7 @@ def compare(arguments):
 
 def main():
     arguments = make_parser(__doc__, ["pictograms"]).parse_args()
-    print_reports("Colours", [compare(arguments)], arguments.quick)
+    print_parts("Colours", [compare(arguments)], quick=arguments.quick)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ from restoration import (
     grid,
     make_parser,
     mirrored,
-    print_reports,
     psnr,
     report,
     run,
@@ -36,6 +35,7 @@ from restoration import (
 from scipy.ndimage import median_filter
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
+from speed_report import print_parts
 
 from skae import AutoencoderTransformer
 from skae.architectures import UNet
@@ -213,7 +213,7 @@ def compare(subject, arguments):
 def main():
     arguments = make_parser(__doc__, SUBJECTS).parse_args()
     reports = [compare(subject, arguments) for subject in arguments.of]
-    print_reports("Noise", reports, arguments.quick)
+    print_parts("Noise", reports, quick=arguments.quick)
 
 
 if __name__ == "__main__":

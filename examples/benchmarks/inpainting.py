@@ -26,7 +26,6 @@ from restoration import (
     grid,
     make_parser,
     mirrored,
-    print_reports,
     psnr,
     report,
     run,
@@ -35,6 +34,7 @@ from restoration import (
 )
 from sklearn.decomposition import PCA
 from sklearn.impute import KNNImputer
+from speed_report import print_parts
 
 from skae import AutoencoderImputer, AutoencoderTransformer
 from skae.architectures import UNet
@@ -236,7 +236,7 @@ def compare(subject, arguments):
 def main():
     arguments = make_parser(__doc__, SUBJECTS).parse_args()
     reports = [compare(subject, arguments) for subject in arguments.of]
-    print_reports("Holes", reports, arguments.quick)
+    print_parts("Holes", reports, quick=arguments.quick)
 
 
 if __name__ == "__main__":

@@ -25,12 +25,11 @@ from PIL import Image
 from restoration import (
     faces_of_others,
     make_parser,
-    print_reports,
     psnr,
     squares_of_photographs,
 )
 from speed_race import timed
-from speed_report import list_text, table_text, tell
+from speed_report import list_text, print_parts, table_text, tell
 
 from skae import AutoencoderTransformer
 from skae.compression import LossyCodec
@@ -225,7 +224,7 @@ def draw(folder, name, curves):
 def main():
     arguments = make_parser(__doc__, SUBJECTS).parse_args()
     reports = [compare(name, arguments) for name in arguments.of]
-    print_reports("Pictures in few bytes", reports, arguments.quick)
+    print_parts("Pictures in few bytes", reports, quick=arguments.quick)
 
 
 if __name__ == "__main__":

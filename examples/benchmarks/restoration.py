@@ -20,7 +20,7 @@ from literature import load_images
 from sklearn.datasets import load_sample_images
 from sklearn.model_selection import train_test_split
 from speed_race import timed
-from speed_report import TOO_SMALL, head_text, list_text, table_text, tell
+from speed_report import list_text, table_text, tell
 from tables import FACES, data_folder, load_table
 
 from skae.metrics import peak_signal_to_noise_ratio
@@ -240,12 +240,6 @@ def report(title, pictures, rivals, ours, *, unit, gain, settings, quick):
         ),
     ]
     return "\n\n".join(parts)
-
-
-def print_reports(title, reports, quick):
-    """Print the reports of all subjects."""
-    head = [head_text(title)] + ([TOO_SMALL] if quick else [])
-    print("\n\n".join([*head, *reports]))
 
 
 def draw(folder, title, columns, image_shape, n_rows=4):
