@@ -51,6 +51,11 @@ class Restorer:
         self.categorical_features = detector.categorical_features
         self.neighbors = neighbors_of(detector)
 
+    @property
+    def levels(self):
+        """Strengths of noise at which one that is told them looks at rows."""
+        return LEVELS if self.is_clean else STRONG_LEVELS
+
     def measures(self):
         """Return what to measure of rows."""
         result = [ResidualMeasure(self.surprises, self.units.has_unit)]
@@ -124,8 +129,7 @@ class Denoiser(Restorer):
             yield estimator.reconstruct(V, noise=DRAWN_BY)
 
     def _surprises_by(self, estimator, rows, V):
-        levels = LEVELS if self.is_clean else STRONG_LEVELS
-        expected = [estimator.reconstruct(V, noise=level) for level in levels]
+        expected = [estimator.reconstruct(V, noise=level) for level in self.levels]
         return self._surprises(rows, V, np.stack(expected))
 
 
@@ -180,8 +184,7 @@ class OwnEstimator(Restorer):
         architecture = getattr(estimator, "module_", estimator)
         architecture = getattr(architecture, "architecture", None)
         if getattr(architecture, "is_told_noise", False):
-            levels = LEVELS if self.is_clean else STRONG_LEVELS
-            views = [estimator.reconstruct(X, noise=level) for level in levels]
+            views = [estimator.reconstruct(X, noise=level) for level in self.levels]
         else:
             views = [estimator.reconstruct(X)]
         return self._surprises(rows, V, (np.stack(views) - center) / scale)
